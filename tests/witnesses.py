@@ -1,0 +1,271 @@
+"""The four witnesses of an equation, each compared with the ledger.
+
+Every function here returns None when the witness agrees, and a sentence that
+names the witness, the equation and the difference when it does not.
+"""
+
+import importlib
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import sympy as sp
+import torch
+import yaml
+from scipy.stats import norm
+from sympy.parsing.latex import parse_latex
+
+from ddpm_course import equations, schedules
+from ddpm_course.equations import NOTATION, Equation, Gaussian, residual
+
+BOOK = Path(__file__).parent.parent / "book"
+CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+
+
+def cells(path: Path, kind: str) -> list:
+    return [c for c in jupytext.read(path).cells if c.cell_type == kind]
+
+
+# --- print, and the documents' own formulas: read from LaTeX ----------------------
+
+#: LaTeX that only arranges or emphasises.
+_DECORATION = re.compile(
+    r"\\(left|right|[bB]igg?[lr]?|displaystyle|boldsymbol|mathbf|bm)(?![A-Za-z])"
+    r"|\\[,;!: ]|\\q?quad(?![A-Za-z])|&|\\\\|\\(begin|end)\{aligned\}|\\nonumber"
+)
+_SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mid "}
+
+
+def tidy(latex: str) -> str:
+    """One spelling for what is typeset alike: x_{t} is x_t, \\epsilon is \\varepsilon."""
+    latex = _DECORATION.sub(" ", latex)
+    for old, new in _SYNONYMS.items():
+        word = r"(?![A-Za-z])" if old[-1].isalpha() else ""
+        latex = re.sub(re.escape(old) + word, lambda _, new=new: new, latex)
+    latex = re.sub(r"\\(bar|hat|tilde|mathcal)\s*\{\s*(\\?[A-Za-z]+)\s*\}", r"\\\1 \2", latex)
+    latex = re.sub(r"\{\s*([A-Za-z])\s*\}", r"{\1}", latex)
+    latex = re.sub(r"([_^])\{(\w)\}", r"\1\2", latex)
+    latex = re.sub(r"\{\s*([xz])\s*\}(?=_)", r"\1", latex)  # \mathbf{x}_t
+    latex = re.sub(r"\s+", " ", latex).strip(" .,")
+    # a space matters only between a command and a letter
+    latex = re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])", r"\1~", latex).replace(" ", "")
+    return latex.replace("~", " ")
+
+
+def _table() -> dict[str, sp.Basic]:
+    table = {tidy(n.latex): n.symbol for n in NOTATION.values()}
+    for notation in NOTATION.values():
+        if isinstance(notation.symbol, sp.Function):  # under another running index
+            for index in "tij":
+                spelled = re.sub(r"(?<![A-Za-z\\])s(?![A-Za-z])", index, notation.latex)
+                symbol = equations.t if index == "t" else sp.Symbol(index)
+                table.setdefault(tidy(spelled), notation.symbol.func(symbol))
+    table.setdefault("i", sp.Symbol("i"))
+    return dict(sorted(table.items(), key=lambda item: -len(item[0])))
+
+
+def read_expression(latex: str) -> sp.Expr:
+    """The SymPy expression of a piece of LaTeX in the book's notation."""
+    latex, table, found, out, at = tidy(latex), _table(), {}, "", 0
+    while at < len(latex):
+        for token, symbol in table.items():
+            if latex.startswith(token, at):
+                letters = "zz" + "".join(chr(97 + int(d)) for d in str(len(found)))
+                name = next((n for n, s in found.items() if s == symbol), letters)
+                found[name] = symbol
+                script = out.endswith(("^", "_"))
+                out += rf"{{\mathit{{{name}}}}}" if script else rf"\mathit{{{name}}} "
+                at += len(token)
+                if latex.startswith("(", at) and not script:
+                    out += r"\cdot "  # A(x) is a product, not a function
+                break
+        else:
+            piece = re.compile(r"\\[A-Za-z]+|.", re.S).match(latex, at)
+            out += piece.group() + (" " if len(piece.group()) > 1 else "")
+            at = piece.end()
+    parsed = parse_latex(out, backend="antlr")
+    constants = {sp.Symbol("pi"): sp.pi, sp.Symbol("e"): sp.E}
+    return parsed.xreplace(constants | {sp.Symbol(n): s for n, s in found.items()})
+
+
+def split(latex: str, at: str) -> list[str]:
+    """Split at a character that stands outside all brackets."""
+    parts, depth = [""], 0
+    for character in latex:
+        depth += (character in "({[") - (character in ")}]")
+        if depth == 0 and character == at:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def read_side(latex: str) -> tuple[sp.Expr, ...]:
+    """(expression,), or (mean, variance) of \\mathcal N(x; mean, variance I)."""
+    latex = tidy(latex)
+    gaussian = re.fullmatch(r"\\mathcal N\((.*)\)", latex)
+    if gaussian is None:
+        return (read_expression(latex),)
+    _, moments = split(gaussian[1], ";")
+    mean, variance = split(moments, ",")
+    variance = re.sub(r"\{?(?<![A-Za-z])I\}?$", "", variance)
+    return read_expression(mean), read_expression(variance)
+
+
+def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | None:
+    """Compare a formula, ``lhs = rhs = …``, with the ledger, side by side."""
+    lhs, *sides = split(tidy(latex), "=")
+    wanted = (
+        (equation.rhs.mean, equation.rhs.variance)
+        if isinstance(equation.rhs, Gaussian)
+        else (equation.rhs,)
+    )
+    name = f"{witness} and ledger disagree on {equation.label!r}"
+    if lhs != tidy(equation.lhs):
+        return f"{name}: the left side is {lhs}, the ledger has {equation.lhs}"
+    for side in sides:
+        read = read_side(side)
+        if len(read) != len(wanted):
+            return f"{name}: {side} is not of the same kind as {equation.latex}"
+        for got, want in zip(read, wanted, strict=True):
+            difference = residual(got, want)
+            if difference != 0:
+                return f"{name}: {side} is {got}, the ledger has {want}: off by {difference}"
+    return None if sides else f"{name}: there is no right side in {latex}"
+
+
+def printed(path: Path) -> Iterator[tuple[str, str]]:
+    """(label, LaTeX) of each labelled formula of a chapter."""
+    for cell in cells(path, "markdown"):
+        for latex, label in re.findall(
+            r"\$\$((?:(?!\$\$).)+)\$\$\s*\(([\w-]+)\)", cell.source, re.S
+        ):
+            yield label, latex
+
+
+# --- source: the concordance ------------------------------------------------------
+
+
+def concordance() -> dict[str, dict]:
+    rows = yaml.safe_load((BOOK / "concordance.yml").read_text(encoding="utf-8"))
+    return {row["id"]: row for row in rows}
+
+
+# --- code -------------------------------------------------------------------------
+
+
+def environments() -> Iterator[dict]:
+    """Numbers for every name in the ledger: each schedule, each t, random data."""
+    generator = torch.Generator().manual_seed(0)
+    parameters = {"beta_1": 1e-3, "beta_T": 0.2, "steepness": 4.0, "offset": 0.01, "T": 100}
+    T, ends = parameters["T"], (parameters["beta_1"], parameters["beta_T"])
+    for betas in (
+        schedules.linear_betas(T, *ends),
+        schedules.quadratic_betas(T, *ends),
+        schedules.sigmoid_betas(T, *ends, parameters["steepness"]),
+        schedules.cosine_betas(T, parameters["offset"]),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some end far from noise: no matter here
+            schedule = schedules.NoiseSchedule.from_betas(betas)
+        beta = np.concatenate([[0.0], betas.numpy()])
+        alpha, abar = 1 - beta, np.cumprod(1 - beta)
+        path = torch.randn(T + 1, 3, generator=generator, dtype=torch.float64)
+        for t in range(1, T + 1):
+            data = {
+                name: torch.randn(3, generator=generator, dtype=torch.float64)
+                for name in NOTATION
+            }
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                two = schedules.NoiseSchedule.from_betas(betas[[max(t - 2, 0), t - 1]])
+            if t == 1:  # two steps need two: t - 1 = 0 keeps everything
+                two = schedules.NoiseSchedule(*(v[[0, 0, 1]] for v in vars(schedule).values()))
+            yield data | parameters | {
+                "t": t,
+                "schedule": schedule,
+                "two_steps": two,
+                "path": path,
+                "beta_t": beta[t],
+                "alpha_t": alpha[t],
+                "alpha_prev": alpha[t - 1],
+                "abar_t": abar[t],
+                "abar_prev": abar[t - 1],
+                "functions": {
+                    "alpha": lambda s, alpha=alpha: alpha[s],
+                    "q_s": lambda s, x=path.numpy(), beta=beta: norm.pdf(
+                        x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
+                    ).prod(),
+                },
+            }
+
+
+def _numbers(expression: sp.Expr):
+    """A function from an environment to the value of the expression."""
+    names = {n.symbol: name for name, n in NOTATION.items() if n.symbol.is_Symbol}
+    if expression.has(sp.Sum, sp.Product):
+
+        def value(env):
+            index = {equations.t: env["t"], equations.T: env["T"]}
+            spelled = expression.subs(index).doit()
+            terms = {
+                term: env["functions"][type(term).__name__](int(term.args[0]))
+                for term in spelled.atoms(sp.core.function.AppliedUndef)
+            }
+            return float(spelled.xreplace({k: sp.Float(v, 17) for k, v in terms.items()}))
+
+        return value
+    symbols = sorted(expression.free_symbols, key=str)
+    function = sp.lambdify(symbols, expression, "numpy")
+    return lambda env: function(*(np.asarray(env[names[symbol]]) for symbol in symbols))
+
+
+def code_disagreement(equation: Equation) -> str | None:
+    """Run the package's function and the expression on the same numbers, float64."""
+    rhs, calls = equation.rhs, equation.code
+    if isinstance(calls, tuple):
+        pairs = list(zip(calls, (rhs.mean, rhs.variance), strict=True))
+    else:
+        pairs = [(calls, rhs.sample if isinstance(rhs, Gaussian) else rhs)]
+    for call, expression in pairs:
+        modules = {m: importlib.import_module(f"ddpm_course.{m}") for m in _modules(call)}
+        expected, compiled = _numbers(expression), compile(call, "<ledger>", "eval")
+        for env in environments():
+            if expression.has(sp.Product) and env["t"] % 9 != 1:
+                continue  # a product spelled out is slow: every ninth t
+            got = torch.as_tensor(eval(compiled, {"torch": torch} | modules | env)).numpy()
+            want = expected(env)
+            if got.dtype != np.float64:
+                return f"code and ledger disagree on {equation.label!r}: {call} is {got.dtype}"
+            if not np.allclose(got, want, rtol=1e-9, atol=1e-12):
+                return (
+                    f"code and ledger disagree on {equation.label!r} at t = {env['t']}: "
+                    f"{call} gives {got}, {expression} gives {want}"
+                )
+    return None
+
+
+def _modules(call: str) -> set[str]:
+    return set(re.findall(r"\b([a-z_]+)\.\w+\(", call)) - {"torch", "schedule"}
+
+
+# --- proof ------------------------------------------------------------------------
+
+
+def proof_disagreements(path: Path) -> tuple[set[str], list[str]]:
+    """Run a chapter's cells tagged ``proof``; labels proven, and what failed."""
+    namespace: dict = {}
+    failed, output = [], StringIO()
+    for cell in cells(path, "code"):
+        if "proof" in cell.metadata.get("tags", []):
+            try:
+                with redirect_stdout(output):
+                    exec(cell.source, namespace)
+            except AssertionError as error:
+                failed.append(str(error))
+    return set(re.findall(r"^([\w-]+): proven", output.getvalue(), re.M)), failed
