@@ -7,7 +7,9 @@ from torch.distributions import Normal
 from ddpm_course.schedules import NoiseSchedule, check_data, check_time, coefficient
 
 
-def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: int | Tensor, eps: Tensor) -> Tensor:
+def q_step(
+    schedule: NoiseSchedule, x_prev: Tensor, t: int | Tensor, eps: Tensor
+) -> Tensor:
     """One step x_{t-1} → x_t (equation ``forward-step``; slides, forward process 2).
 
     ``x_prev`` and the standard normal ``eps`` have one shape (batch, …), float32
@@ -23,7 +25,9 @@ def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: int | Tensor, eps: Tensor
     )
 
 
-def q_sample(schedule: NoiseSchedule, x0: Tensor, t: int | Tensor, eps: Tensor) -> Tensor:
+def q_sample(
+    schedule: NoiseSchedule, x0: Tensor, t: int | Tensor, eps: Tensor
+) -> Tensor:
     """All steps at once, x_0 → x_t (equation ``closed-form``; slides, forward 2).
 
     ``x0`` and the standard normal ``eps`` have one shape (batch, …), float32 or

@@ -78,7 +78,9 @@ def cosine_betas(T: int, s: float = 0.008, max_beta: float = 0.999) -> Tensor:
     for a bad argument.
     """
     if not 0 < max_beta < 1:
-        raise ValueError(f"max_beta={max_beta}: expected 0 < max_beta < 1, such as 0.999")
+        raise ValueError(
+            f"max_beta={max_beta}: expected 0 < max_beta < 1, such as 0.999"
+        )
     return betas_from_alpha_bar(cosine_alpha_bar(T, s)).clamp(max=max_beta)
 
 
@@ -174,7 +176,9 @@ def check_time(
         raise TypeError(f"{name}={t!r} is a {type(t).__name__}: expected {wanted}")
     if isinstance(t, Tensor):
         if t.dtype != torch.int64:
-            raise TypeError(f"{name} has dtype {t.dtype}: expected {wanted}; use {name}.long()")
+            raise TypeError(
+                f"{name} has dtype {t.dtype}: expected {wanted}; use {name}.long()"
+            )
         if t.ndim != 1 or x.ndim == 0 or len(t) != len(x):
             raise ValueError(
                 f"{name} has shape {tuple(t.shape)} for data of shape {tuple(x.shape)}: "

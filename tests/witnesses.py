@@ -47,7 +47,9 @@ def tidy(latex: str) -> str:
     for old, new in _SYNONYMS.items():
         word = r"(?![A-Za-z])" if old[-1].isalpha() else ""
         latex = re.sub(re.escape(old) + word, lambda _, new=new: new, latex)
-    latex = re.sub(r"\\(bar|hat|tilde|mathcal)\s*\{\s*(\\?[A-Za-z]+)\s*\}", r"\\\1 \2", latex)
+    latex = re.sub(
+        r"\\(bar|hat|tilde|mathcal)\s*\{\s*(\\?[A-Za-z]+)\s*\}", r"\\\1 \2", latex
+    )
     latex = re.sub(r"\{\s*([A-Za-z])\s*\}", r"{\1}", latex)
     latex = re.sub(r"([_^])\{(\w)\}", r"\1\2", latex)
     latex = re.sub(r"\{\s*([xz])\s*\}(?=_)", r"\1", latex)  # \mathbf{x}_t
@@ -162,7 +164,13 @@ def concordance() -> dict[str, dict]:
 def environments() -> Iterator[dict]:
     """Numbers for every name in the ledger: each schedule, each t, random data."""
     generator = torch.Generator().manual_seed(0)
-    parameters = {"beta_1": 1e-3, "beta_T": 0.2, "steepness": 4.0, "offset": 0.01, "T": 100}
+    parameters = {
+        "beta_1": 1e-3,
+        "beta_T": 0.2,
+        "steepness": 4.0,
+        "offset": 0.01,
+        "T": 100,
+    }
     T, ends = parameters["T"], (parameters["beta_1"], parameters["beta_T"])
     for betas in (
         schedules.linear_betas(T, *ends),
@@ -185,24 +193,30 @@ def environments() -> Iterator[dict]:
                 warnings.simplefilter("ignore")
                 two = schedules.NoiseSchedule.from_betas(betas[[max(t - 2, 0), t - 1]])
             if t == 1:  # two steps need two: t - 1 = 0 keeps everything
-                two = schedules.NoiseSchedule(*(v[[0, 0, 1]] for v in vars(schedule).values()))
-            yield data | parameters | {
-                "t": t,
-                "schedule": schedule,
-                "two_steps": two,
-                "path": path,
-                "beta_t": beta[t],
-                "alpha_t": alpha[t],
-                "alpha_prev": alpha[t - 1],
-                "abar_t": abar[t],
-                "abar_prev": abar[t - 1],
-                "functions": {
-                    "alpha": lambda s, alpha=alpha: alpha[s],
-                    "q_s": lambda s, x=path.numpy(), beta=beta: norm.pdf(
-                        x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
-                    ).prod(),
-                },
-            }
+                two = schedules.NoiseSchedule(
+                    *(v[[0, 0, 1]] for v in vars(schedule).values())
+                )
+            yield (
+                data
+                | parameters
+                | {
+                    "t": t,
+                    "schedule": schedule,
+                    "two_steps": two,
+                    "path": path,
+                    "beta_t": beta[t],
+                    "alpha_t": alpha[t],
+                    "alpha_prev": alpha[t - 1],
+                    "abar_t": abar[t],
+                    "abar_prev": abar[t - 1],
+                    "functions": {
+                        "alpha": lambda s, alpha=alpha: alpha[s],
+                        "q_s": lambda s, x=path.numpy(), beta=beta: norm.pdf(
+                            x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
+                        ).prod(),
+                    },
+                }
+            )
 
 
 def _numbers(expression: sp.Expr):
@@ -217,7 +231,9 @@ def _numbers(expression: sp.Expr):
                 term: env["functions"][type(term).__name__](int(term.args[0]))
                 for term in spelled.atoms(sp.core.function.AppliedUndef)
             }
-            return float(spelled.xreplace({k: sp.Float(v, 17) for k, v in terms.items()}))
+            return float(
+                spelled.xreplace({k: sp.Float(v, 17) for k, v in terms.items()})
+            )
 
         return value
     symbols = sorted(expression.free_symbols, key=str)
@@ -233,12 +249,16 @@ def code_disagreement(equation: Equation) -> str | None:
     else:
         pairs = [(calls, rhs.sample if isinstance(rhs, Gaussian) else rhs)]
     for call, expression in pairs:
-        modules = {m: importlib.import_module(f"ddpm_course.{m}") for m in _modules(call)}
+        modules = {
+            m: importlib.import_module(f"ddpm_course.{m}") for m in _modules(call)
+        }
         expected, compiled = _numbers(expression), compile(call, "<ledger>", "eval")
         for env in environments():
             if expression.has(sp.Product) and env["t"] % 9 != 1:
                 continue  # a product spelled out is slow: every ninth t
-            got = torch.as_tensor(eval(compiled, {"torch": torch} | modules | env)).numpy()
+            got = torch.as_tensor(
+                eval(compiled, {"torch": torch} | modules | env)
+            ).numpy()
             want = expected(env)
             if got.dtype != np.float64:
                 return f"code and ledger disagree on {equation.label!r}: {call} is {got.dtype}"

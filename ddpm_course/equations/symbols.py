@@ -1,0 +1,79 @@
+"""The symbols of the book: their LaTeX, their SymPy form and their meaning."""
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+
+@dataclass(frozen=True)
+class Notation:
+    """One symbol of the book: its LaTeX, its SymPy form, what it means."""
+
+    latex: str
+    symbol: sp.Basic
+    meaning: str
+
+
+#: Every symbol that stands in a labelled equation, by its Python name.
+NOTATION: dict[str, Notation] = {}
+
+
+def _symbol(name: str, latex: str, meaning: str, **assumptions: bool) -> sp.Symbol:
+    symbol = sp.Symbol(latex, **assumptions)
+    NOTATION[name] = Notation(latex, symbol, meaning)
+    return symbol
+
+
+def _function(
+    name: str, latex: str, index: sp.Symbol, meaning: str
+) -> type[sp.Function]:
+    """A quantity with a running index; ``latex`` shows it at that index."""
+    function = sp.Function(name, positive=True)
+    NOTATION[name] = Notation(latex, function(index), meaning)
+    return function
+
+
+# Time
+t = _symbol(
+    "t", "t", "time: 0 is the clean image, T the noise", integer=True, positive=True
+)
+T = _symbol("T", "T", "number of steps", integer=True, positive=True)
+s = _symbol(
+    "s", "s", "an earlier time, or a running index", integer=True, positive=True
+)
+
+# Schedule
+beta_t = _symbol("beta_t", r"\beta_t", "variance of the noise of step t", positive=True)
+beta_1 = _symbol("beta_1", r"\beta_1", "variance of the first step", positive=True)
+beta_T = _symbol("beta_T", r"\beta_T", "variance of the last step", positive=True)
+alpha_t = _symbol(
+    "alpha_t", r"\alpha_t", "share of the variance kept by step t", positive=True
+)
+alpha_prev = _symbol(
+    "alpha_prev", r"\alpha_{t-1}", "the same, one step earlier", positive=True
+)
+abar_t = _symbol(
+    "abar_t", r"\bar\alpha_t", "share of the variance kept up to t", positive=True
+)
+abar_prev = _symbol(
+    "abar_prev", r"\bar\alpha_{t-1}", "the same, one step earlier", positive=True
+)
+snr_t = _symbol("snr_t", r"\mathrm{SNR}_t", "signal-to-noise ratio at t", positive=True)
+steepness = _symbol(
+    "steepness", r"\kappa", "steepness of the sigmoid schedule", positive=True
+)
+offset = _symbol("offset", r"\delta", "offset of the cosine schedule", positive=True)
+alpha = _function("alpha", r"\alpha_s", s, "share of the variance kept by step s")
+beta = _function("beta", r"\beta_s", s, "variance of the noise of step s")
+
+# Data and noise
+x_0 = _symbol("x_0", "x_0", "clean data", real=True)
+x_t = _symbol("x_t", "x_t", "noisy data at time t", real=True)
+x_prev = _symbol("x_prev", "x_{t-1}", "one step less noisy", real=True)
+x_prev2 = _symbol("x_prev2", "x_{t-2}", "two steps less noisy", real=True)
+eps = _symbol(
+    "eps", r"\varepsilon", "standard normal noise of the forward process", real=True
+)
+
+# Densities
+q_s = _function("q_s", r"q(x_s \mid x_{s-1})", s, "density of one forward step")
