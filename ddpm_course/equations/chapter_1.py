@@ -76,7 +76,12 @@ EQUATIONS = [
         1,
         r"\bar\alpha_t",
         sp.Product(alpha(s), (s, 1, t)),
-        ("slides/forward-2/alpha-bar", "training/2/alpha-bar", "elbo/2/alpha-bar"),
+        (
+            "slides/forward-2/alpha-bar",
+            "slides/reverse-8/alpha-bar",
+            "training/2/alpha-bar",
+            "elbo/2/alpha-bar",
+        ),
         "schedule.alpha_bar[t]",
     ),
     Equation(
@@ -84,7 +89,7 @@ EQUATIONS = [
         1,
         r"\bar\alpha_t",
         alpha_t * abar_prev,
-        ("slides/reverse-8/alpha-bar", "slides/reverse-11/alpha-bar"),
+        ("slides/reverse-11/alpha-bar", "slides/reverse-12/alpha-bar"),
         "schedule.alpha_bar[t]",
     ),
     Equation(
