@@ -1,0 +1,395 @@
+"""The noise schedules, against their closed forms and the published values."""
+
+import math
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm_course.schedules import (
+    MAX_FINAL_ALPHA_BAR,
+    SCHEDULES,
+    NoiseSchedule,
+    betas_from_alpha_bar,
+    check_data,
+    check_time,
+    coefficient,
+    cosine_alpha_bar,
+    cosine_betas,
+    linear_betas,
+    make_schedule,
+    quadratic_betas,
+    sigmoid_betas,
+)
+
+CPU = torch.device("cpu")
+ARRAYS = ("beta", "alpha", "alpha_bar", "snr")
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request):
+    return make_schedule(request.param)
+
+
+# --- the four shapes --------------------------------------------------------------
+
+
+def test_linear_betas_stand_on_a_line():
+    betas = linear_betas(5, 0.1, 0.5)
+    np.testing.assert_allclose(betas, [0.1, 0.2, 0.3, 0.4, 0.5], rtol=1e-15)
+
+
+def test_quadratic_betas_are_the_squares_of_a_line():
+    # roots 0.1, 0.3, 0.5: the root is interpolated, then squared
+    np.testing.assert_allclose(
+        quadratic_betas(3, 0.01, 0.25), [0.01, 0.09, 0.25], rtol=1e-15
+    )
+
+
+def test_quadratic_betas_with_the_root_forgotten_would_add_no_noise():
+    """linspace(β_1, β_T)² is the slip of an early annotated post: ᾱ_T is near 1."""
+    wrong = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64) ** 2
+    assert torch.prod(1 - wrong) > 0.8
+    assert make_schedule("quadratic").alpha_bar[-1] < 1e-3
+    assert quadratic_betas(1000)[-1] == pytest.approx(0.02, rel=1e-15)
+
+
+def test_sigmoid_betas_lie_on_a_logistic_curve():
+    betas = sigmoid_betas(3, 0.1, 0.5, steepness=math.log(3))
+    # the logistic function of -ln 3, 0, ln 3 is 1/4, 1/2, 3/4
+    np.testing.assert_allclose(betas, [0.2, 0.3, 0.4], rtol=1e-15)
+    # and by default it is read from -6 to 6
+    first = 1e-4 + (0.02 - 1e-4) / (1 + math.exp(6))
+    assert sigmoid_betas(10)[0] == pytest.approx(first, rel=1e-14)
+
+
+def test_cosine_alpha_bar_is_a_squared_cosine():
+    # with s = 0 it is cos²(π t / 2T): 1, 3/4, 1/4, 0 for T = 3
+    np.testing.assert_allclose(cosine_alpha_bar(3, 0), [1, 3 / 4, 1 / 4, 0], atol=1e-15)
+    # s moves the start along the cosine: s = 1 begins at π/4, so f(0) = 1/2
+    np.testing.assert_allclose(
+        cosine_alpha_bar(2, 1), [1, 2 * math.cos(3 * math.pi / 8) ** 2, 0], atol=1e-15
+    )
+    assert cosine_alpha_bar(1000)[1] == pytest.approx(1 - 4.1e-5, abs=1e-6)
+
+
+def test_cosine_clips_the_last_beta_only():
+    T = 1000
+    ratio = cosine_alpha_bar(T)
+    unclipped = 1 - ratio[1:] / ratio[:-1]
+    betas = cosine_betas(T)
+    assert (betas != unclipped).nonzero().flatten().tolist() == [T - 1]
+    assert betas[-1] == 0.999
+    # the clip is all that keeps the end from 0
+    assert make_schedule("cosine").alpha_bar[-1] == pytest.approx(2.4e-9, rel=0.02)
+
+
+def test_betas_from_alpha_bar_undoes_the_product(schedule):
+    torch.testing.assert_close(
+        betas_from_alpha_bar(schedule.alpha_bar), schedule.beta[1:], rtol=0, atol=1e-15
+    )
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_betas_are_float64_of_shape_T(name):
+    betas = SCHEDULES[name](7)
+    assert betas.shape == (7,) and betas.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    "betas", [linear_betas, quadratic_betas, lambda *a: sigmoid_betas(*a, 0.0)]
+)
+def test_equal_ends_make_a_constant_schedule(betas):
+    np.testing.assert_allclose(betas(4, 0.3, 0.3), [0.3] * 4, rtol=1e-15)
+
+
+# --- the schedule as a value ------------------------------------------------------
+
+
+def test_arrays_are_indexed_by_t_and_start_with_the_clean_image(schedule):
+    assert schedule.T == 1000
+    for name in ARRAYS:
+        values = getattr(schedule, name)
+        assert values.shape == (1001,) and values.dtype == torch.float64, name
+    assert schedule.beta[0] == 0 and schedule.alpha[0] == 1
+    assert schedule.alpha_bar[0] == 1 and schedule.snr[0] == math.inf
+
+
+def test_small_schedule_by_hand():
+    schedule = NoiseSchedule.from_betas(torch.tensor([0.5, 0.75, 0.96875]))
+    assert schedule.beta.tolist() == [0, 0.5, 0.75, 0.96875]
+    assert schedule.alpha.tolist() == [1, 0.5, 0.25, 0.03125]
+    assert schedule.alpha_bar.tolist() == [1, 1 / 2, 1 / 8, 1 / 256]
+    assert schedule.snr.tolist() == [math.inf, 1, 1 / 7, 1 / 255]
+    assert schedule.T == 3
+
+
+def test_snr_falls_and_alpha_bar_falls(schedule):
+    assert (schedule.alpha_bar.diff() < 0).all()
+    assert (schedule.snr.diff()[1:] < 0).all()
+
+
+def test_published_values():
+    """Linear, T = 1000: √ᾱ_T = 0.00635, so the image's amplitude is gone."""
+    assert make_schedule("linear").alpha_bar[-1].sqrt() == pytest.approx(
+        0.00635, abs=5e-6
+    )
+    # ᾱ_T = exp Σ log(1 - β), summed exactly
+    for name in SCHEDULES:
+        schedule = make_schedule(name)
+        exact = math.exp(math.fsum(math.log1p(-b) for b in schedule.beta.tolist()))
+        assert schedule.alpha_bar[-1] == pytest.approx(exact, rel=1e-12), name
+
+
+def test_few_steps_with_the_betas_of_a_thousand_are_not_noise_and_warn():
+    with pytest.warns(UserWarning, match=r"alpha_bar\[T\] = 0.13\d* with T = 200.*36%"):
+        schedule = NoiseSchedule.from_betas(linear_betas(200))
+    assert schedule.alpha_bar[-1] == pytest.approx(0.13, abs=0.005)
+    # the remedy of the message: multiply beta_1 and beta_T by 1000 / T
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        NoiseSchedule.from_betas(linear_betas(200, 5e-4, 0.1))
+
+
+def test_the_warning_points_at_the_caller():
+    with pytest.warns(UserWarning, match="Use more steps or larger betas") as caught:
+        NoiseSchedule.from_betas(torch.tensor([0.5]))
+    assert caught[0].filename == __file__
+
+
+def test_the_warning_starts_above_a_hundredth():
+    assert MAX_FINAL_ALPHA_BAR == 0.01
+    NoiseSchedule.from_betas(torch.tensor([0.9901]))
+    with pytest.warns(UserWarning, match="not pure"):
+        NoiseSchedule.from_betas(torch.tensor([0.9899]))
+
+
+def test_a_schedule_is_frozen(schedule):
+    with pytest.raises(AttributeError):
+        schedule.beta = schedule.alpha
+
+
+def test_to_moves_every_array(schedule):
+    moved = schedule.to("meta")
+    assert {getattr(moved, name).device.type for name in ARRAYS} == {"meta"}
+    same = schedule.to(CPU)
+    assert all(
+        torch.equal(getattr(same, name), getattr(schedule, name)) for name in ARRAYS
+    )
+
+
+def test_from_betas_takes_lists_and_lower_precision():
+    single = NoiseSchedule.from_betas(linear_betas(1000).float())
+    assert single.alpha_bar.dtype == torch.float64
+    listed = NoiseSchedule.from_betas([0.5, 0.99])
+    assert listed.T == 2
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_make_schedule_passes_its_parameters_on(name):
+    parameters = {"s": 0.02} if name == "cosine" else {"beta_1": 2e-3, "beta_T": 0.2}
+    schedule = make_schedule(name, T=100, **parameters)
+    assert schedule.T == 100
+    assert torch.equal(schedule.beta[1:], SCHEDULES[name](100, **parameters))
+
+
+# --- errors: argument, value, remedy ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: linear_betas(0), "T=0: expected the number of steps, an int >= 1"),
+        (lambda: quadratic_betas(-3), "T=-3: expected the number"),
+        (lambda: sigmoid_betas(2.5), "T=2.5: expected the number"),
+        (lambda: cosine_betas(True), "T=True: expected the number"),
+        (
+            lambda: linear_betas(9, 0.0, 0.5),
+            "beta_1=0.0, beta_T=0.5: expected 0 < beta_1 <= beta_T < 1, such as 1e-4",
+        ),
+        (lambda: quadratic_betas(9, 0.5, 0.4), "beta_1=0.5, beta_T=0.4: expected 0 <"),
+        (lambda: sigmoid_betas(9, 0.5, 1.0), "beta_1=0.5, beta_T=1.0: expected 0 <"),
+        (lambda: linear_betas(9, math.nan, 0.4), "beta_1=nan, beta_T=0.4: expected"),
+        (
+            lambda: sigmoid_betas(9, steepness=-1.0),
+            "steepness=-1.0: expected a number >= 0, such as 6",
+        ),
+        (lambda: sigmoid_betas(9, steepness=math.inf), "steepness=inf: expected"),
+        (
+            lambda: cosine_betas(9, s=-0.1),
+            "s=-0.1: expected a small offset >= 0, such as 0.008",
+        ),
+        (lambda: cosine_betas(9, s=math.inf), "s=inf: expected a small offset"),
+        (
+            lambda: cosine_betas(9, max_beta=1),
+            "max_beta=1: expected 0 < max_beta < 1, such as 0.999",
+        ),
+        (lambda: cosine_betas(9, max_beta=0), "max_beta=0: expected 0 <"),
+        (
+            lambda: make_schedule("cosin"),
+            "name='cosin': no such schedule. Use one of 'linear', 'quadratic', "
+            "'cosine', 'sigmoid', or build your own with NoiseSchedule.from_betas",
+        ),
+        (
+            lambda: NoiseSchedule.from_betas(torch.zeros(2, 3)),
+            r"betas has shape (2, 3): expected (T,), one variance a step",
+        ),
+        (lambda: NoiseSchedule.from_betas([]), "betas has shape (0,): expected (T,)"),
+        (lambda: NoiseSchedule.from_betas(0.1), "betas has shape (): expected (T,)"),
+        (
+            lambda: NoiseSchedule.from_betas([0.1, 0.2, 1.0]),
+            "betas[2] = 1 (t = 3): expected 0 < beta < 1, since beta is a variance",
+        ),
+        (lambda: NoiseSchedule.from_betas([0.0]), "betas[0] = 0 (t = 1): expected"),
+        (
+            lambda: NoiseSchedule.from_betas([0.1, math.nan, -1.0]),
+            "betas[1] = nan (t = 2): expected",
+        ),
+        (
+            lambda: NoiseSchedule.from_betas([0.1, 0.3, 0.2, 0.1]),
+            "betas falls from 0.3 to 0.2 at t = 3: expected a schedule that never "
+            "decreases; sort it, or check for a reversed order",
+        ),
+    ],
+)
+def test_bad_arguments_are_named_with_value_and_remedy(call, message):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert message in str(caught.value)
+
+
+def test_the_ends_of_the_allowed_ranges_are_allowed():
+    assert linear_betas(1).tolist() == [1e-4]
+    assert sigmoid_betas(2, 0.1, 0.3, steepness=0).tolist() == pytest.approx([0.2, 0.2])
+    assert len(cosine_betas(4, s=0)) == 4
+    with pytest.warns(UserWarning, match="not pure"):  # constant is not a fall
+        NoiseSchedule.from_betas([0.5, 0.5])
+
+
+# --- coefficient, check_time, check_data ------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 3, 8, 8)])
+def test_coefficient_multiplies_along_the_batch(shape):
+    values, t = torch.arange(10, dtype=torch.float64) ** 2, torch.tensor([1, 9, 3, 3])
+    x = torch.ones(shape)
+    picked = coefficient(values, t, x)
+    assert picked.shape == (4,) + (1,) * (len(shape) - 1)
+    assert picked.dtype == x.dtype
+    product = picked * x
+    assert product.shape == shape
+    for row, time in zip(product, t, strict=True):
+        assert (row == time**2).all()
+
+
+def test_coefficient_of_an_int_is_a_scalar_in_the_data_s_precision():
+    values = torch.tensor([0.0, 1 / 3], dtype=torch.float64)
+    for dtype in (torch.float32, torch.float64):
+        picked = coefficient(values, 1, torch.ones(2, 3, dtype=dtype))
+        assert picked.shape == () and picked.dtype == dtype
+        assert picked == torch.tensor(1 / 3, dtype=dtype)
+
+
+LINEAR, BATCH = make_schedule("linear"), torch.zeros(3, 2)
+
+
+@pytest.mark.parametrize("t", [1, 1000, torch.tensor([1, 500, 1000])])
+def test_times_in_range_pass(t):
+    check_time(LINEAR, t, BATCH)
+
+
+@pytest.mark.parametrize(
+    "t, error, message",
+    [
+        (0, ValueError, "t=0 is outside 1 … 1000: times are counted from 1"),
+        (1001, ValueError, "t=1001 is outside 1 … 1000"),
+        (torch.tensor([1, 0, 1000]), ValueError, "t=0 is outside 1 … 1000"),
+        (torch.tensor([1, 1001, 2]), ValueError, "t=1001 is outside 1 … 1000"),
+        (0.5, TypeError, "t=0.5 is a float: expected an int, or an int64 tensor"),
+        (True, TypeError, "t=True is a bool: expected an int, or an int64 tensor"),
+        (torch.ones(3), TypeError, "t has dtype torch.float32: expected an int"),
+        (torch.ones(3).int(), TypeError, "in 1 … 1000; use t.long()"),
+        (
+            torch.tensor([1, 2]),
+            ValueError,
+            "t has shape (2,) for data of shape (3, 2): expected an int, or an int64 "
+            "tensor of shape (batch,), in 1 … 1000, one time for each element",
+        ),
+        (torch.ones(3, 1).long(), ValueError, "t has shape (3, 1) for data of shape"),
+        (torch.tensor(1), ValueError, "t has shape () for data of shape (3, 2)"),
+    ],
+)
+def test_other_times_are_refused(t, error, message):
+    with pytest.raises(error) as caught:
+        check_time(LINEAR, t, BATCH)
+    assert message in str(caught.value)
+
+
+def test_a_batch_of_times_needs_a_batch_of_data():
+    with pytest.raises(ValueError, match=r"t has shape \(1,\) for data of shape \(\)"):
+        check_time(LINEAR, torch.tensor([1]), torch.tensor(0.0))
+
+
+def test_check_time_knows_another_first_time_and_name():
+    check_time(LINEAR, 0, BATCH, first=0, name="s")
+    with pytest.raises(ValueError, match="s=-1 is outside 0 … 1000"):
+        check_time(LINEAR, -1, BATCH, first=0, name="s")
+    with pytest.raises(TypeError, match=r"use s.long\(\)"):
+        check_time(LINEAR, torch.ones(3), BATCH, name="s")
+
+
+def test_off_the_cpu_no_value_is_read():
+    """A tensor on "meta" has no values: reading one would raise."""
+    schedule, x = LINEAR.to("meta"), torch.zeros(3, 2, device="meta")
+    check_time(schedule, torch.ones(3, dtype=torch.int64, device="meta"), x)
+    check_data(schedule, x=x)
+
+
+X = torch.zeros(3, 2)
+
+
+@pytest.mark.parametrize(
+    "tensors, error, message",
+    [
+        ({"x0": 1.0}, TypeError, "x0 is a float: expected a torch tensor; use torch"),
+        (
+            {"x0": X.bfloat16()},
+            TypeError,
+            "x0 has dtype torch.bfloat16: expected float32 or float64 (in 16 bits the "
+            "noise of small t rounds away); use x0.float()",
+        ),
+        ({"x0": X.long()}, TypeError, "x0 has dtype torch.int64"),
+        (
+            {"x0": X, "eps": X[:1]},
+            ValueError,
+            "eps has shape (1, 2), x0 has (3, 2): expected the same shape",
+        ),
+        (
+            {"x0": X, "eps": X.to("meta")},
+            ValueError,
+            "eps is on meta, the schedule on cpu: use schedule.to(eps.device)",
+        ),
+        ({"x0": X / 0}, ValueError, "x0 contains nan or inf: expected finite numbers"),
+        ({"x0": X, "eps": X + math.inf}, ValueError, "eps contains nan or inf"),
+    ],
+)
+def test_bad_data_is_named_with_value_and_remedy(tensors, error, message):
+    with pytest.raises(error) as caught:
+        check_data(LINEAR, **tensors)
+    assert message in str(caught.value)
+
+
+def test_good_data_passes():
+    check_data(LINEAR, x=X, eps=X)
+    check_data(LINEAR, x=X.double())
+
+
+# --- the house --------------------------------------------------------------------
+
+
+def test_the_ledger_does_not_import_torch():
+    code = "import sys, ddpm_course.equations; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
