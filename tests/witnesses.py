@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import torch
 import yaml
 from scipy.stats import norm
 from sympy.parsing.latex import parse_latex
+from sympy.parsing.latex.errors import LaTeXParsingError
 
 from ddpm_course import equations, schedules
 from ddpm_course.equations import NOTATION, Equation, Gaussian, residual
@@ -36,7 +38,7 @@ def cells(path: Path, kind: str) -> list:
 #: LaTeX that only arranges or emphasises.
 _DECORATION = re.compile(
     r"\\(left|right|[bB]igg?[lr]?|displaystyle|boldsymbol|mathbf|bm)(?![A-Za-z])"
-    r"|\\[,;!: ]|\\q?quad(?![A-Za-z])|&|\\\\|\\(begin|end)\{aligned\}|\\nonumber"
+    r"|\\[,;!:\s]|\\q?quad(?![A-Za-z])|&|\\\\|\\(begin|end)\{aligned\}|\\nonumber"
 )
 _SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mid "}
 
@@ -115,7 +117,7 @@ def read_side(latex: str) -> tuple[sp.Expr, ...]:
         return (read_expression(latex),)
     _, moments = split(gaussian[1], ";")
     mean, variance = split(moments, ",")
-    variance = re.sub(r"\{?(?<![A-Za-z])I\}?$", "", variance)
+    variance = re.sub(r"\{?I\}?$", "", variance)
     return read_expression(mean), read_expression(variance)
 
 
@@ -158,11 +160,34 @@ def concordance() -> dict[str, dict]:
     return {row["id"]: row for row in rows}
 
 
+def source_disagreement(row: dict, equation: Equation) -> str | None:
+    """Compare the formula that a document prints with the ledger.
+
+    A row with a ``slip`` is one that a reading note corrects: it must disagree.
+    """
+    if row["kind"] != "equation":
+        return None
+    lhs, rhs = row["quote"].split("=", 1)
+    quote = f"{lhs.strip() or equation.lhs} = {rhs}"  # a line may continue the last
+    try:
+        said = formula_disagreement("source", quote, equation)
+    except LaTeXParsingError as error:
+        said = f"source and ledger disagree on {equation.label!r}: unreadable, {error}"
+    if row.get("slip"):
+        return None if said else f"{row['id']} is called a slip, but agrees"
+    return said and f"{said} (row {row['id']})"
+
+
 # --- code -------------------------------------------------------------------------
 
 
-def environments() -> Iterator[dict]:
+@cache
+def environments() -> list[dict]:
     """Numbers for every name in the ledger: each schedule, each t, random data."""
+    return list(_environments())
+
+
+def _environments() -> Iterator[dict]:
     generator = torch.Generator().manual_seed(0)
     parameters = {
         "beta_1": 1e-3,
@@ -183,7 +208,10 @@ def environments() -> Iterator[dict]:
             schedule = schedules.NoiseSchedule.from_betas(betas)
         beta = np.concatenate([[0.0], betas.numpy()])
         alpha, abar = 1 - beta, np.cumprod(1 - beta)
-        path = torch.randn(T + 1, 3, generator=generator, dtype=torch.float64)
+        path = torch.randn(T + 1, 1, generator=generator, dtype=torch.float64)
+        for step in range(1, T + 1):  # a likely path: densities of others underflow
+            path[step] *= betas[step - 1].sqrt()
+            path[step] += (1 - betas[step - 1]).sqrt() * path[step - 1]
         for t in range(1, T + 1):
             data = {
                 name: torch.randn(3, generator=generator, dtype=torch.float64)
@@ -243,6 +271,7 @@ def _numbers(expression: sp.Expr):
 
 def code_disagreement(equation: Equation) -> str | None:
     """Run the package's function and the expression on the same numbers, float64."""
+    name = f"code and ledger disagree on {equation.label!r}"
     rhs, calls = equation.rhs, equation.code
     if isinstance(calls, tuple):
         pairs = list(zip(calls, (rhs.mean, rhs.variance), strict=True))
@@ -256,16 +285,18 @@ def code_disagreement(equation: Equation) -> str | None:
         for env in environments():
             if expression.has(sp.Product) and env["t"] % 9 != 1:
                 continue  # a product spelled out is slow: every ninth t
-            got = torch.as_tensor(
-                eval(compiled, {"torch": torch} | modules | env)
-            ).numpy()
+            try:
+                result = eval(compiled, {"torch": torch} | modules | env)
+            except Exception as error:
+                return f"{name}: {call} raises {type(error).__name__}: {error}"
+            got = torch.as_tensor(result).numpy()
             want = expected(env)
             if got.dtype != np.float64:
-                return f"code and ledger disagree on {equation.label!r}: {call} is {got.dtype}"
+                return f"{name}: {call} is {got.dtype}, not float64"
             if not np.allclose(got, want, rtol=1e-9, atol=1e-12):
                 return (
-                    f"code and ledger disagree on {equation.label!r} at t = {env['t']}: "
-                    f"{call} gives {got}, {expression} gives {want}"
+                    f"{name} at t = {env['t']}: {call} gives {got}, "
+                    f"{expression} gives {want}"
                 )
     return None
 
@@ -279,7 +310,7 @@ def _modules(call: str) -> set[str]:
 
 def proof_disagreements(path: Path) -> tuple[set[str], list[str]]:
     """Run a chapter's cells tagged ``proof``; labels proven, and what failed."""
-    namespace: dict = {}
+    namespace: dict = {"sp": sp}  # all that these cells may take for granted
     failed, output = [], StringIO()
     for cell in cells(path, "code"):
         if "proof" in cell.metadata.get("tags", []):

@@ -1,0 +1,109 @@
+"""Figures that look alike, and stay legible in dark mode and to the colour-blind."""
+
+import base64
+from collections.abc import Sequence
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+GREY = "#7d7d7d"  # legible on white and on near-black
+#: A colour and a dash for each schedule: either alone tells them apart.
+SCHEDULE_STYLE: dict[str, dict] = {
+    "linear": {"color": "#d55e00", "linestyle": "-"},
+    "quadratic": {"color": "#cc79a7", "linestyle": "--"},
+    "cosine": {"color": "#2f8fd0", "linestyle": "-."},
+    "sigmoid": {"color": "#009e73", "linestyle": (0, (5, 1))},
+}
+COLOURS = [style["color"] for style in SCHEDULE_STYLE.values()]
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the book: transparent, grey text, light grid."""
+    plt.rcParams.update(
+        {
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "savefig.facecolor": "none",
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "font.size": 11,
+            "axes.edgecolor": GREY,
+            "axes.labelcolor": GREY,
+            "axes.titlecolor": GREY,
+            "axes.titlesize": 11,
+            "xtick.color": GREY,
+            "ytick.color": GREY,
+            "text.color": GREY,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": GREY,
+            "grid.alpha": 0.25,
+            "lines.linewidth": 2,
+            "legend.frameon": False,
+            "axes.prop_cycle": plt.cycler(color=COLOURS),
+        }
+    )
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Images in [-1, 1], channels first, as [0, 1], channels last; clipped."""
+    return ((images + 1) / 2).clamp(0, 1).movedim(-3, -1)
+
+
+def show_image(ax: Axes, image: Tensor) -> None:
+    """Draw one image of shape (C, H, W), C 1 or 3, in [-1, 1], without axes."""
+    ax.imshow(to_pixels(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def image_grid(
+    rows: Sequence[Sequence[Tensor]],
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    size: float = 1.25,
+) -> Figure:
+    """Images in rows and columns, ``size`` inches each, labels left and above."""
+    shape = len(rows), len(rows[0])
+    figure, axes = plt.subplots(
+        *shape, figsize=(size * shape[1] + 0.3, size * shape[0] + 0.2), squeeze=False
+    )
+    for ax, image in zip(axes.flat, (x for row in rows for x in row), strict=True):
+        show_image(ax, image)
+    for ax, label in zip(axes[:, 0], row_labels, strict=False):
+        ax.set_ylabel(label)
+    for ax, label in zip(axes[0], column_labels, strict=False):
+        ax.set_title(label)
+    return figure
+
+
+def slider(frames: Tensor, labels: Sequence[str], alt: str) -> HTML:
+    """A picture with a slider that runs through ``frames`` (N, C, H, W), no kernel.
+
+    All frames are one JPEG inside the page, stacked; the slider moves the window.
+    """
+    pixels = to_pixels(frames).flatten(0, 1).expand(-1, -1, 3).numpy()
+    buffer = BytesIO()
+    plt.imsave(buffer, pixels, format="jpeg", pil_kwargs={"quality": 70})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    move = (
+        "const f=this.closest('figure'),v=+this.value;"
+        f"f.querySelector('div').style.backgroundPosition='0 '+v*{100 / (len(frames) - 1)}+'%';"
+        "f.querySelector('output').textContent=this.dataset.labels.split('|')[v]"
+    )
+    return HTML(
+        '<figure class="slider" style="max-width:320px;margin:0 auto">'
+        f'<div role="img" aria-label="{alt}" style="width:100%;aspect-ratio:'
+        f"{frames.shape[-1]}/{frames.shape[-2]};border-radius:6px;"
+        f"background:url(data:image/jpeg;base64,{data}) 0 0/100% auto;"
+        'image-rendering:pixelated"></div>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="0" '
+        f'aria-label="time" style="width:100%" data-labels="{"|".join(labels)}" '
+        f'oninput="{move}"><output style="display:block;text-align:center">'
+        f"{labels[0]}</output></figure>"
+    )

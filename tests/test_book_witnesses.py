@@ -1,0 +1,171 @@
+"""Every labelled equation has four witnesses, and each of them is awake."""
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+import witnesses
+from witnesses import CHAPTERS
+
+from ddpm_course import equations
+from ddpm_course.equations import LEDGER, Gaussian
+
+WRITTEN = {int(path.name[:2]): path for path in CHAPTERS}
+PRINTED = {
+    label: (path, latex)
+    for path in CHAPTERS
+    for label, latex in witnesses.printed(path)
+}
+ENTRIES = [e for e in LEDGER.values() if e.chapter in WRITTEN]
+by_label = pytest.mark.parametrize("equation", ENTRIES, ids=lambda e: e.label)
+
+
+# --- the witnesses agree ----------------------------------------------------------
+
+
+def test_printed_labels_and_ledger_are_the_same_set():
+    assert set(PRINTED) == {e.label for e in ENTRIES}
+
+
+@by_label
+def test_print(equation):
+    path, latex = PRINTED[equation.label]
+    assert path == WRITTEN[equation.chapter]
+    assert witnesses.formula_disagreement("print", latex, equation) is None
+
+
+@by_label
+def test_code(equation):
+    assert witnesses.code_disagreement(equation) is None
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_proof(path):
+    proven, failed = witnesses.proof_disagreements(path)
+    assert failed == []
+    assert proven == {e.label for e in ENTRIES if WRITTEN[e.chapter] == path}
+
+
+@by_label
+def test_source(equation):
+    rows = witnesses.concordance()
+    assert set(equation.sources) <= set(rows)
+    for row in (rows[source] for source in equation.sources):
+        assert witnesses.source_disagreement(row, equation) is None
+
+
+# --- each witness notices a flipped sign ------------------------------------------
+
+
+def flipped_latex(latex: str) -> list[str]:
+    """Copies of ``lhs = rhs`` with one sign of the right side flipped."""
+    start = latex.index("=") + 1
+    signs = [m.start() for m in re.finditer(r"[+-]", latex) if m.start() > start]
+    # a minus in an index, as in x_{t-1}, is a sign of the formula too
+    return [
+        latex[:i] + ("-" if latex[i] == "+" else "+") + latex[i + 1 :] for i in signs
+    ] or [latex[:start] + "-" + latex[start:]]
+
+
+@by_label
+def test_print_notices_a_flipped_sign(equation):
+    for latex in flipped_latex(PRINTED[equation.label][1]):
+        said = witnesses.formula_disagreement("print", latex, equation)
+        assert said and "print and ledger disagree" in said and equation.label in said
+
+
+def flipped_expressions(expression: sp.Expr) -> list[sp.Expr]:
+    """Copies with the sign of one term of one sum flipped; at least the negative."""
+    return [
+        expression.xreplace({node: node - 2 * term})
+        for node in sp.preorder_traversal(expression)
+        if node.is_Add
+        for term in node.args
+    ] or [-expression]
+
+
+def flipped_entries(equation):
+    rhs = equation.rhs
+    if isinstance(rhs, Gaussian):
+        for mean in flipped_expressions(rhs.mean):
+            yield replace(equation, rhs=replace(rhs, mean=mean))
+        for variance in flipped_expressions(rhs.variance):
+            yield replace(equation, rhs=replace(rhs, variance=variance))
+    else:
+        for expression in flipped_expressions(rhs):
+            yield replace(equation, rhs=expression)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@by_label
+def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
+    label, latex = equation.label, PRINTED[equation.label][1]
+    quotes = [witnesses.concordance()[source] for source in equation.sources]
+    for flipped in flipped_entries(equation):
+        assert "print and ledger disagree" in witnesses.formula_disagreement(
+            "print", latex, flipped
+        )
+        assert "code and ledger disagree" in witnesses.code_disagreement(flipped)
+        for row in quotes:
+            if row["kind"] == "equation" and not row.get("slip"):
+                said = witnesses.source_disagreement(row, flipped)
+                assert "source and ledger disagree" in said
+    monkeypatch.setitem(equations.LEDGER, label, flipped)
+    _, failed = witnesses.proof_disagreements(WRITTEN[equation.chapter])
+    assert any(f"{label}: proof and ledger disagree" in said for said in failed)
+
+
+class _Flip(ast.NodeTransformer):
+    """Flip the n-th + or - of a function, f-strings apart; counts them."""
+
+    def __init__(self, n: int):
+        self.left = n
+
+    def visit_JoinedStr(self, node):
+        return node
+
+    def visit_BinOp(self, node):
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Add | ast.Sub):
+            if self.left == 0:
+                node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+            self.left -= 1
+        return node
+
+
+def flipped_functions(module, name):
+    """Copies of a function of the package, each with one sign flipped."""
+    function = getattr(module, name)
+    source = textwrap.dedent(inspect.getsource(function))
+    counter = _Flip(0)
+    counter.visit(ast.parse(source))
+    signs = -counter.left
+    for n in range(signs):
+        copy = ast.fix_missing_locations(_Flip(n).visit(ast.parse(source)))
+        namespace = dict(vars(module))
+        exec(compile(copy, "<flipped>", "exec"), namespace)
+        yield namespace[name]
+    if not signs:
+        yield lambda *args, **kwargs: -function(*args, **kwargs)
+
+
+@by_label
+def test_code_notices_a_flipped_sign(equation, monkeypatch):
+    calls = equation.code if isinstance(equation.code, tuple) else (equation.code,)
+    functions = re.findall(r"\b([a-z_]+)\.(\w+)\(", " ".join(calls))
+    functions = [f for f in functions if f[0] not in {"torch", "schedule"}]
+    if not functions:  # an attribute of the schedule: flip the whole of it
+        said = witnesses.code_disagreement(replace(equation, code=f"-{calls[0]}"))
+        assert "code and ledger disagree" in said
+    for module_name, name in functions:
+        module = importlib.import_module(f"ddpm_course.{module_name}")
+        for flipped in flipped_functions(module, name):
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, flipped)
+                said = witnesses.code_disagreement(equation)
+            assert said and "code and ledger disagree" in said
