@@ -75,7 +75,7 @@ def test_metadata_is_tidy(path):
     notebook = nbformat.read(path, 4)
     nbformat.validate(notebook)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    assert set(notebook.metadata.language_info) == {"name"}
+    assert set(notebook.metadata.language_info) == {"name", "pygments_lexer"}
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags", "mystnb"}, cell.source
 
