@@ -1,0 +1,687 @@
+"""Exercises of chapter 1, the forward process."""
+
+import math
+from collections.abc import Callable
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from ddpm_course.equations import (
+    abar_t,
+    alpha,
+    alpha_prev,
+    alpha_t,
+    beta,
+    beta_t,
+    s,
+)
+from ddpm_course.exercises.checker import Exercise, Mistake
+from ddpm_course.schedules import make_schedule
+
+
+def _randn(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+# --- 1.1 --------------------------------------------------------------------------
+
+_KEEP_VARIANCE = Exercise(
+    number="1.1",
+    title="The factor that keeps the variance",
+    difficulty="easy",
+    minutes=5,
+    reference=sp.sqrt(1 - beta_t),
+    meaning="With this factor the variance stays 1 at every step, for any schedule.",
+    hint="Write down the variance of both terms, add them, and set the sum to 1.",
+    mistakes=(
+        Mistake(
+            "missing square root",
+            1 - beta_t,
+            "That is the variance that the first term should have. A factor c "
+            "multiplies values; what does it do to their variance?",
+        ),
+        Mistake(
+            "negative root",
+            -sp.sqrt(1 - beta_t),
+            "The variance is right, but this turns every image into its negative at "
+            "every step. The positive solution is meant.",
+        ),
+        Mistake(
+            "no shrinking",
+            sp.Integer(1),
+            "With c = 1 nothing shrinks, so each step adds to the variance and it "
+            "grows without end.",
+        ),
+        Mistake(
+            "weights that add to one",
+            1 - sp.sqrt(beta_t),
+            "You made the two weights add to 1, as in an average. It is the two "
+            "variances that have to add to 1.",
+        ),
+        Mistake(
+            "√β for β",
+            sp.sqrt(1 - sp.sqrt(beta_t)),
+            "The noise is multiplied by the square root of beta_t, a standard "
+            "deviation. What is the variance of that term?",
+        ),
+        Mistake(
+            "variance squared",
+            sp.sqrt(1 - beta_t**2),
+            "You squared once too often: beta_t is a variance already.",
+        ),
+        Mistake(
+            "squared where a root belongs",
+            (1 - beta_t) ** 2,
+            "You solved c² = … for c by squaring. Which operation undoes a square?",
+        ),
+        Mistake(
+            "swapped weights",
+            sp.sqrt(beta_t),
+            "That is the weight of the noise. With it on both terms the variance "
+            "is twice beta_t.",
+        ),
+        Mistake(
+            "sign of β",
+            sp.sqrt(1 + beta_t),
+            "Check a sign: the noise brings variance in, so the other term has to "
+            "lose some, and a factor above 1 gains it.",
+        ),
+        Mistake(
+            "ᾱ for α",
+            sp.sqrt(abar_t),
+            "abar_t belongs to all the steps from x_0 to x_t together. Here one "
+            "single step is asked for.",
+        ),
+        Mistake(
+            "t off by one",
+            sp.sqrt(alpha_prev),
+            "That is the factor of the step before: the step to x_t adds noise of "
+            "variance beta_t.",
+        ),
+    ),
+    accepted=(
+        sp.sqrt(alpha_t),
+        alpha_t ** sp.Rational(1, 2),
+        sp.exp(sp.log(1 - beta_t) / 2),
+        (1 - beta_t) / sp.sqrt(alpha_t),
+        sp.sqrt(alpha(sp.Symbol("t", integer=True, positive=True))),
+    ),
+)
+
+
+# --- 1.2 --------------------------------------------------------------------------
+
+_BETA = torch.tensor([0, 0.1, 0.2, 0.3, 0.35, 0.45], dtype=torch.float64)
+
+
+def _step(signal: Callable, noise: Callable) -> Callable:
+    def q_step(beta: Tensor, x_prev: Tensor, t: int, eps: Tensor) -> Tensor:
+        return signal(beta, t) * x_prev + noise(beta, t) * eps
+
+    return q_step
+
+
+_ONE_STEP = Exercise(
+    number="1.2",
+    title="One step in code",
+    difficulty="easy",
+    minutes=10,
+    reference=_step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: b[t].sqrt()),
+    meaning="That is one step of the forward process, at every t, t = 1 included.",
+    hint="Compare your line with the equation, factor by factor: which β, which root?",
+    inputs=(
+        (_BETA, _randn(4), 1, _randn(5)[:4]),
+        (_BETA, _randn(2, 3), 3, _randn(3, 3)[:2]),
+        (_BETA, _randn(2, 1, 4, 4), 5, _randn(3, 1, 4, 4)[:2]),
+    ),
+    mistakes=(
+        Mistake(
+            "β for √β",
+            _step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: b[t]),
+            "Your noise is too weak: beta[t] is its variance, and noise is scaled "
+            "by a standard deviation.",
+        ),
+        Mistake(
+            "missing root on the mean",
+            _step(lambda b, t: 1 - b[t], lambda b, t: b[t].sqrt()),
+            "The image shrinks too fast, and the variance does not stay 1. Exercise "
+            "1.1 has the factor.",
+        ),
+        Mistake(
+            "no root at all",
+            _step(lambda b, t: 1 - b[t], lambda b, t: b[t]),
+            "You blend image and noise with weights that add to 1. The squares of "
+            "the weights have to add to 1: look for two missing roots.",
+        ),
+        Mistake(
+            "t off by one",
+            _step(lambda b, t: (1 - b[t - 1]).sqrt(), lambda b, t: b[t - 1].sqrt()),
+            "You use the step before. beta has T + 1 entries and is indexed by t "
+            "itself; beta[0] = 0 belongs to the clean image.",
+        ),
+        Mistake(
+            "t off by one, forwards",
+            _step(lambda b, t: (1 - b[t + 1]).sqrt(), lambda b, t: b[t + 1].sqrt()),
+            "You use the step after, and at t = T there is none.",
+        ),
+        Mistake(
+            "no noise at t = 1",
+            _step(
+                lambda b, t: (1 - b[t]).sqrt(),
+                lambda b, t: b[t].sqrt() if t > 1 else 0,
+            ),
+            "All is right but t = 1, where you add no noise. That rule belongs to the "
+            "way back, from noise to data; the forward process adds noise in each "
+            "step.",
+        ),
+        Mistake(
+            "the mean for a sample",
+            _step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: 0),
+            "That is the mean of the Gaussian. A sample also has its noise: where is "
+            "eps?",
+        ),
+        Mistake(
+            "swapped weights",
+            _step(lambda b, t: b[t].sqrt(), lambda b, t: (1 - b[t]).sqrt()),
+            "The two weights have changed places: with a small beta[t], x_t should "
+            "be almost x_prev.",
+        ),
+        Mistake(
+            "ᾱ for α",
+            _step(
+                lambda b, t: (1 - b).cumprod(0)[t].sqrt(),
+                lambda b, t: (1 - (1 - b).cumprod(0)[t]).sqrt(),
+            ),
+            "You take all t steps at once, as if x_prev were x_0. One step needs no "
+            "product.",
+        ),
+        Mistake(
+            "weights that add to one",
+            _step(lambda b, t: 1 - b[t].sqrt(), lambda b, t: b[t].sqrt()),
+            "The noise is right. Your weights add to 1; should they, or should their "
+            "squares?",
+        ),
+        Mistake(
+            "minus the noise",
+            _step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: -b[t].sqrt()),
+            "You subtract the noise. The distribution is the same, since eps is "
+            "symmetric, but the equation adds it, and the later chapters rely on that.",
+        ),
+    ),
+    accepted=(
+        lambda beta, x, t, eps: (1 - beta[t]) ** 0.5 * x + beta[t] ** 0.5 * eps,
+        lambda beta, x, t, eps: (
+            math.sqrt(1 - beta[t].item()) * x.numpy()
+            + math.sqrt(beta[t].item()) * eps.numpy()
+        ),
+        lambda beta, x, t, eps: torch.addcmul(
+            x * (1 - beta).sqrt()[t], beta.sqrt()[t], eps
+        ).float(),
+        lambda beta, x, t, eps: (
+            (1 - beta[t]).sqrt().to(torch.bfloat16) * x.to(torch.bfloat16)
+            + beta[t].sqrt().to(torch.bfloat16) * eps.to(torch.bfloat16)
+        ),
+    ),
+)
+
+
+# --- 1.3 --------------------------------------------------------------------------
+
+_a1, _a2, _a3 = (alpha(i) for i in (1, 2, 3))
+_b1, _b2, _b3 = (beta(i) for i in (1, 2, 3))
+
+_THREE_STEPS = Exercise(
+    number="1.3",
+    title="Three noises merged",
+    difficulty="medium",
+    minutes=10,
+    reference=1 - _a1 * _a2 * _a3,
+    meaning="Three noises act as one, of variance 1 - ᾱ_3: the closed form at t = 3.",
+    hint="Write x_3 as a factor times x_0 plus three noise terms, and look at one "
+    "term at a time. The answer holds alpha(1), alpha(2) and alpha(3), or betas.",
+    mistakes=(
+        Mistake(
+            "standard deviations add",
+            (sp.sqrt(_a3 * _a2 * _b1) + sp.sqrt(_a3 * _b2) + sp.sqrt(_b3)) ** 2,
+            "Your three terms are right, but you added their standard deviations. "
+            "For independent noises another quantity adds.",
+        ),
+        Mistake(
+            "undamped variances",
+            _b1 + _b2 + _b3,
+            "You added three variances as they were when the noise came in. The "
+            "steps that follow shrink the earlier noise as they shrink the image.",
+        ),
+        Mistake(
+            "undamped standard deviations",
+            (sp.sqrt(_b1) + sp.sqrt(_b2) + sp.sqrt(_b3)) ** 2,
+            "Two things: independent noises do not add by their standard deviations, "
+            "and early noise is shrunk by the steps that follow.",
+        ),
+        Mistake(
+            "factor not squared",
+            _b3 + sp.sqrt(_a3) * _b2 + sp.sqrt(_a3 * _a2) * _b1,
+            "Almost: a factor in front of a noise changes its variance by the square "
+            "of that factor.",
+        ),
+        Mistake(
+            "standard deviation for variance",
+            sp.sqrt(1 - _a1 * _a2 * _a3),
+            "That is the standard deviation of the merged noise; the variance is "
+            "asked for.",
+        ),
+        Mistake(
+            "root of the product",
+            1 - sp.sqrt(_a1 * _a2 * _a3),
+            "You subtracted the factor of x_0 from 1. Factors do not add to 1, so "
+            "what does?",
+        ),
+        Mistake(
+            "the signal's share",
+            _a1 * _a2 * _a3,
+            "That is the share of the variance that is still image. The noise has "
+            "the rest.",
+        ),
+        Mistake(
+            "product of the noises",
+            _b1 * _b2 * _b3,
+            "You multiplied the variances of the noises. The image's factors "
+            "multiply; what do independent noises do?",
+        ),
+        Mistake(
+            "one step too few",
+            1 - _a1 * _a2,
+            "That is the noise after two steps: the third is missing.",
+        ),
+        Mistake(
+            "first step missing",
+            1 - _a2 * _a3,
+            "That is the noise between x_1 and x_3. The way starts at x_0.",
+        ),
+        Mistake(
+            "the last noise alone",
+            _b3,
+            "That is the variance that the last step brings in. What is left of the "
+            "two before it?",
+        ),
+    ),
+    accepted=(
+        _b3 + _a3 * _b2 + _a3 * _a2 * _b1,
+        1 - sp.Product(alpha(s), (s, 1, 3)),
+        1 - (1 - _b1) * (1 - _b2) * (1 - _b3),
+        sp.expand(1 - (1 - _b1) * (1 - _b2) * (1 - _b3)),
+        _b1 + _a1 * _b2 + _a1 * _a2 * _b3,
+        sp.sqrt(1 - _a1 * _a2 * _a3) ** 2,
+    ),
+)
+
+
+# --- 1.4 --------------------------------------------------------------------------
+
+_ALPHA_BAR = (1 - torch.tensor([0, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6]).double()).cumprod(0)
+
+
+def _sample(
+    signal: Callable,
+    noise: Callable,
+    at: Callable = lambda abar, t: abar[t],
+    shape: tuple[int, ...] = (-1, 1, 1, 1),
+) -> Callable:
+    def q_sample(alpha_bar: Tensor, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        abar = at(alpha_bar, t).reshape(shape)
+        return signal(abar) * x0 + noise(abar) * eps
+
+    return q_sample
+
+
+def _signal(abar: Tensor) -> Tensor:
+    return abar.sqrt()
+
+
+def _noise(abar: Tensor) -> Tensor:
+    return (1 - abar).sqrt()
+
+
+_BATCH = Exercise(
+    number="1.4",
+    title="All steps at once, for a batch",
+    difficulty="medium",
+    minutes=15,
+    reference=_sample(_signal, _noise),
+    meaning="Each image of the batch gets the noise of its own time, in one line.",
+    hint="Compare with the closed form, factor by factor, for a batch of one image.",
+    inputs=(
+        (  # batch = height = width: a wrong broadcast goes unseen
+            _ALPHA_BAR,
+            _randn(4, 2, 4, 4),
+            torch.tensor([2, 6, 1, 4]),
+            _randn(5, 2, 4, 4)[:4],
+        ),
+        (_ALPHA_BAR, _randn(1, 1, 3, 5), torch.tensor([5]), _randn(2, 1, 3, 5)[:1]),
+        (
+            _ALPHA_BAR,
+            _randn(3, 1, 8, 8),
+            torch.tensor([6, 3, 1]),
+            _randn(4, 1, 8, 8)[:3],
+        ),
+    ),
+    mistakes=(
+        Mistake(
+            "broadcast along the width",
+            _sample(_signal, _noise, shape=(-1,)),
+            "A factor of shape (batch,) meets the last axis of the images, their "
+            "width: it fails, or, when batch and width are equal, it silently gives "
+            "each column its own time. Give the factor four axes.",
+        ),
+        Mistake(
+            "broadcast along the height",
+            _sample(_signal, _noise, shape=(-1, 1)),
+            "A factor of shape (batch, 1) meets the height and the width. The batch "
+            "is the first of four axes: how many axes of length 1 must follow?",
+        ),
+        Mistake(
+            "broadcast along the channels",
+            _sample(_signal, _noise, shape=(-1, 1, 1)),
+            "A factor of shape (batch, 1, 1) meets channels, height and width. One "
+            "axis is still missing.",
+        ),
+        Mistake(
+            "one time for the whole batch",
+            _sample(_signal, _noise, at=lambda abar, t: abar[t[0]]),
+            "The first image of the batch is right, and all others get its time.",
+        ),
+        Mistake(
+            "covariance √(1-ᾱ)",
+            _sample(_signal, lambda abar: (1 - abar) ** 0.25),
+            "You took the root twice. The covariance is (1 - alpha_bar) I, without "
+            "a root; the noise is scaled by the root of that.",
+        ),
+        Mistake(
+            "variance for standard deviation",
+            _sample(_signal, lambda abar: 1 - abar),
+            "The image is right, the noise too weak: you scaled eps by its variance.",
+        ),
+        Mistake(
+            "missing root on the signal",
+            _sample(lambda abar: abar, _noise),
+            "The noise is right, but the image has faded too much: alpha_bar is its "
+            "share of the variance.",
+        ),
+        Mistake(
+            "no root at all",
+            _sample(lambda abar: abar, lambda abar: 1 - abar),
+            "Both roots are missing: your weights add to 1 where their squares should.",
+        ),
+        Mistake(
+            "weights that add to one",
+            _sample(_signal, lambda abar: 1 - abar.sqrt()),
+            "The noise's weight is not 1 minus the image's weight. Which two numbers "
+            "do add to 1?",
+        ),
+        Mistake(
+            "swapped weights",
+            _sample(_noise, _signal),
+            "The weights have changed places: at t = 1 the image should be almost "
+            "clean.",
+        ),
+        Mistake(
+            "α for ᾱ",
+            _sample(_signal, _noise, at=lambda abar, t: abar[t] / abar[t - 1]),
+            "You take the last step alone, as if x0 were x_{t-1}. Use the product "
+            "over all steps.",
+        ),
+        Mistake(
+            "t off by one",
+            _sample(_signal, _noise, at=lambda abar, t: abar[t - 1]),
+            "You stop one step early. alpha_bar has T + 1 entries and is indexed by t "
+            "itself; alpha_bar[0] = 1.",
+        ),
+        Mistake(
+            "the mean for a sample",
+            _sample(_signal, lambda abar: 0),
+            "That is the mean of x_t given x_0. Where is its noise?",
+        ),
+    ),
+    accepted=(
+        lambda abar, x0, t, eps: (
+            abar[t, None, None, None] ** 0.5 * x0
+            + (1 - abar[t, None, None, None]) ** 0.5 * eps
+        ),
+        lambda abar, x0, t, eps: torch.stack(
+            [
+                abar[i].sqrt() * x + (1 - abar[i]).sqrt() * e
+                for i, x, e in zip(t, x0, eps, strict=True)
+            ]
+        ),
+        lambda abar, x0, t, eps: (
+            torch.einsum("b,bchw->bchw", abar.sqrt()[t], x0)
+            + torch.einsum("b,bchw->bchw", (1 - abar).sqrt()[t], eps)
+        ).float(),
+        lambda abar, x0, t, eps: (
+            abar.sqrt().numpy()[t].reshape(-1, 1, 1, 1) * x0.numpy()
+            + (1 - abar).sqrt().numpy()[t].reshape(-1, 1, 1, 1) * eps.numpy()
+        ),
+    ),
+)
+
+
+# --- 1.5 --------------------------------------------------------------------------
+
+
+def _first(condition: Tensor) -> int:
+    return int(condition.nonzero()[0])
+
+
+_LINEAR = make_schedule("linear")
+_CROSSING = _first(_LINEAR.snr < 1)
+
+_HALF_WAY = Exercise(
+    number="1.5",
+    title="When noise takes over",
+    difficulty="medium",
+    minutes=10,
+    reference=_CROSSING,
+    meaning="After about a quarter of the steps, half of the variance is noise.",
+    hint="Compute alpha_bar for every t, then alpha_bar / (1 - alpha_bar), and look "
+    "for the first t where that is below 1. Which t belongs to your first entry?",
+    mistakes=(
+        Mistake(
+            "one too early",
+            _CROSSING - 1,
+            "One too early: that is the last t with more signal than noise, or the "
+            "position in a list whose first entry, position 0, belongs to t = 1.",
+        ),
+        Mistake(
+            "one too late",
+            _CROSSING + 1,
+            "One too late: did you add 1 to an index that was t already?",
+        ),
+        Mistake(
+            "α for ᾱ",
+            0,
+            "0 is what argmax gives when nothing is true. Did you use alpha for "
+            "alpha_bar? A single step never has more noise than signal here.",
+        ),
+        Mistake(
+            "the inequality turned round",
+            1,
+            "At t = 1 the image is almost clean: the inequality is turned round.",
+        ),
+        Mistake(
+            "half of T",
+            500,
+            "Half of the steps is not half of the way: the signal fades by a product "
+            "of factors, not by equal amounts.",
+        ),
+        Mistake(
+            "amplitude for variance",
+            _first(_LINEAR.alpha_bar.sqrt() < 0.5),
+            "There the image's amplitude, √ᾱ, falls below one half. The "
+            "signal-to-noise ratio compares variances.",
+        ),
+        Mistake(
+            "a root against a variance",
+            _first(_LINEAR.alpha_bar.sqrt() < 1 - _LINEAR.alpha_bar),
+            "You compare the factor of x_0 with the variance of the noise. Compare "
+            "variance with variance.",
+        ),
+        Mistake(
+            "a sum for a product",
+            _first(1 - _LINEAR.beta.cumsum(0) < 0.5),
+            "You subtract the betas one after the other. Each step takes its share "
+            "of what is left: what is left multiplies.",
+        ),
+        Mistake(
+            "the cosine schedule",
+            _first(make_schedule("cosine").snr < 1),
+            "That is the cosine schedule's time; the linear one is asked for.",
+        ),
+        Mistake(
+            "the last t",
+            1000,
+            "It is below 1 there, but not for the first time.",
+        ),
+    ),
+    accepted=(
+        float(_CROSSING),
+        torch.tensor([_CROSSING]),
+        torch.tensor(_CROSSING, dtype=torch.float32).numpy(),
+        sp.Integer(_CROSSING),
+        [[_CROSSING]],
+    ),
+)
+
+
+# --- 1.6 --------------------------------------------------------------------------
+
+
+def _cosine(
+    short: bool = False, rootless: bool = True, upside_down: bool = False, **other: bool
+) -> Callable:
+    """The cosine schedule with any of the three bugs, and others."""
+
+    def cosine_betas(T: int, s: float, max_beta: float) -> Tensor:
+        t = torch.linspace(0, T, T if short else T + 1, dtype=torch.float64)
+        offset = 0 if other.get("no_offset") else s
+        f = torch.cos((t / T + offset) / (1 + offset) * math.pi / 2)
+        alpha_bar = f**2 / f[0] ** 2 if rootless else f / f[0]
+        after, before = alpha_bar[1:], alpha_bar[:-1]
+        if other.get("returns_alpha_bar"):
+            return after
+        betas = 1 - (before / after if upside_down else after / before)
+        if other.get("alphas"):
+            return 1 - betas
+        if other.get("unclipped"):
+            return betas
+        return betas.clamp(max=0.999 if other.get("fixed_clip") else max_beta)
+
+    return cosine_betas
+
+
+_FIND_THE_BUG = Exercise(
+    number="1.6",
+    title="Three bugs in a cosine schedule",
+    difficulty="hard",
+    minutes=20,
+    reference=_cosine(),
+    meaning="All three bugs are gone: T betas, on the squared cosine, none above "
+    "max_beta.",
+    hint="Print ᾱ from your betas, (1 - betas).cumprod(0), beside the curve of the "
+    "equation, and see where they part.",
+    inputs=((10, 0.008, 0.999), (25, 0.05, 0.999), (8, 0.008, 0.5)),
+    mistakes=(
+        Mistake(
+            "nothing repaired",
+            _cosine(short=True, rootless=False, upside_down=True),
+            "All three bugs are still there. Start with what you can see without any "
+            "theory: how many betas are there, and which sign have they?",
+        ),
+        Mistake(
+            "a point too few",
+            _cosine(short=True),
+            "The curve is right now. But ᾱ_0 … ᾱ_T, how many values is that, and "
+            "how many betas lie between them?",
+        ),
+        Mistake(
+            "square missing",
+            _cosine(rootless=False),
+            "Number and sign of the betas are right. Half-way, ᾱ should be close to "
+            "0.5; yours is close to 0.7.",
+        ),
+        Mistake(
+            "quotient upside down",
+            _cosine(upside_down=True),
+            "The curve is right, but a variance cannot be negative. Which of two "
+            "neighbours of ᾱ is the larger one?",
+        ),
+        Mistake(
+            "a point too few, square missing",
+            _cosine(short=True, rootless=False),
+            "The sign is repaired. Two bugs are left: count the betas, and look at "
+            "ᾱ half-way.",
+        ),
+        Mistake(
+            "a point too few, quotient upside down",
+            _cosine(short=True, upside_down=True),
+            "The cosine is squared now. Two bugs are left: count the betas, and look "
+            "at their sign.",
+        ),
+        Mistake(
+            "square missing, quotient upside down",
+            _cosine(rootless=False, upside_down=True),
+            "The number of betas is right now. Two bugs are left: one in their sign, "
+            "and one in the formula of the curve.",
+        ),
+        Mistake(
+            "no clipping",
+            _cosine(unclipped=True),
+            "The three bugs are gone, but so is the clipping. What happens to x_T "
+            "when the last beta is 1, and to a division by its alpha?",
+        ),
+        Mistake(
+            "max_beta ignored",
+            _cosine(fixed_clip=True),
+            "Right for the usual max_beta alone: the argument is not used.",
+        ),
+        Mistake(
+            "offset ignored",
+            _cosine(no_offset=True),
+            "The offset s has gone: without it the first betas are tiny.",
+        ),
+        Mistake(
+            "α for β",
+            _cosine(alphas=True),
+            "You return the alphas, the shares that are kept.",
+        ),
+        Mistake(
+            "ᾱ for β",
+            _cosine(returns_alpha_bar=True),
+            "You return ᾱ itself. The betas follow from the quotient of neighbours.",
+        ),
+    ),
+    accepted=(
+        lambda T, s, max_beta: [
+            min(
+                1
+                - math.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
+                / math.cos(((t - 1) / T + s) / (1 + s) * math.pi / 2) ** 2,
+                max_beta,
+            )
+            for t in range(1, T + 1)
+        ],
+        lambda T, s, max_beta: _cosine()(T, s, max_beta).numpy(),
+        lambda T, s, max_beta: _cosine()(T, s, max_beta).float(),
+    ),
+)
+
+
+EXERCISES = (
+    _KEEP_VARIANCE,
+    _ONE_STEP,
+    _THREE_STEPS,
+    _BATCH,
+    _HALF_WAY,
+    _FIND_THE_BUG,
+)
