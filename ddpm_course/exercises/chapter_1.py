@@ -91,7 +91,7 @@ _KEEP_VARIANCE = Exercise(
         Mistake(
             "ᾱ for α",
             sp.sqrt(abar_t),
-            "abar_t belongs to all the steps from x_0 to x_t together. Here one "
+            "The symbol abar_t belongs to all steps from x_0 to x_t together. Here a "
             "single step is asked for.",
         ),
         Mistake(

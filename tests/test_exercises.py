@@ -1,0 +1,484 @@
+"""The exercises of all chapters, and the checker against whatever it is given."""
+
+import math
+import subprocess
+import sys
+from itertools import combinations
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+from ddpm_course import exercises, schedules
+from ddpm_course.equations import (
+    NOTATION,
+    abar_prev,
+    abar_t,
+    alpha,
+    alpha_prev,
+    alpha_t,
+    beta,
+    beta_1,
+    beta_t,
+    residual,
+    s,
+    snr_t,
+    t,
+    x_0,
+)
+from ddpm_course.exercises import check, find, reference
+from ddpm_course.exercises.checker import Exercise, Mistake, agree, examine
+from ddpm_course.exercises.values import evaluate
+from ddpm_course.forward import q_sample, q_step
+
+ALL = [
+    e
+    for chapter in exercises.chapters()
+    for e in exercises._of_chapter(chapter).values()
+]
+MISTAKES = [(e, m) for e in ALL for m in e.mistakes]
+ACCEPTED = [(e, i) for e in ALL for i in range(len(e.accepted))]
+
+each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.number)
+
+
+def said(capsys) -> str:
+    """What was printed, without its line breaks."""
+    return " ".join(capsys.readouterr().out.split())
+
+
+# --- every exercise of every chapter ----------------------------------------------
+
+
+@each_exercise
+def test_exercise_is_complete(exercise):
+    assert len(exercise.mistakes) >= 5
+    assert len(exercise.accepted) >= 3
+    assert exercise.difficulty in ("easy", "medium", "hard")
+    assert 0 < exercise.minutes <= 30
+    assert exercise.title and exercise.meaning and exercise.hint
+
+
+@each_exercise
+def test_hints_and_names_are_pairwise_distinct(exercise):
+    hints = [m.hint for m in exercise.mistakes] + [exercise.hint, exercise.meaning]
+    assert len(set(hints)) == len(hints)
+    assert len({m.name for m in exercise.mistakes}) == len(exercise.mistakes)
+
+
+@each_exercise
+def test_no_hint_gives_an_expression_away(exercise):
+    if isinstance(exercise.reference, sp.Expr):
+        for form in (exercise.reference, *exercise.accepted):
+            text = str(form).replace("\\", "")
+            for hint in [m.hint for m in exercise.mistakes] + [exercise.hint]:
+                assert text not in hint
+
+
+@pytest.mark.parametrize(
+    ("exercise", "mistake"),
+    MISTAKES,
+    ids=lambda v: getattr(v, "number", None) or v.name,
+)
+def test_mistake_is_rejected_with_its_own_hint(exercise, mistake, capsys):
+    check(exercise.number, mistake.answer)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 79
+    assert " ".join(text.split()) == f"{exercise.number}: not yet. {mistake.hint}"
+
+
+@each_exercise
+def test_reference_is_accepted(exercise, capsys):
+    check(exercise.number, reference(exercise.number))
+    assert said(capsys) == f"{exercise.number}: correct. {exercise.meaning}"
+
+
+@pytest.mark.parametrize(
+    ("exercise", "form"), ACCEPTED, ids=[f"{e.number}-{i}" for e, i in ACCEPTED]
+)
+def test_equivalent_form_is_accepted(exercise, form, capsys):
+    check(exercise.number, exercise.accepted[form])
+    assert said(capsys) == f"{exercise.number}: correct. {exercise.meaning}"
+
+
+@each_exercise
+def test_equality_is_that_of_the_ledger(exercise):
+    """Random points decide; the ledger's residual, an exact proof, must agree."""
+    if isinstance(exercise.reference, sp.Expr):
+        for mistake in exercise.mistakes:
+            assert residual(mistake.answer, exercise.reference) != 0
+        proven = [residual(a, exercise.reference) == 0 for a in exercise.accepted]
+        assert sum(proven) >= 3
+
+
+@each_exercise
+def test_untouched_stub_is_not_attempted(exercise, capsys):
+    check(exercise.number, ...)
+    assert said(capsys).startswith(f"{exercise.number}: not attempted yet.")
+    if callable(exercise.reference) and not isinstance(exercise.reference, sp.Basic):
+        check(exercise.number, lambda *arguments: ...)
+        assert said(capsys).startswith(f"{exercise.number}: not attempted yet.")
+
+
+@each_exercise
+def test_strict_mode_raises_what_is_printed(exercise, capsys, monkeypatch):
+    answers = [..., None, exercise.mistakes[0].answer]
+    printed = []
+    for answer in answers:
+        check(exercise.number, answer)
+        printed.append(capsys.readouterr().out.strip())
+    monkeypatch.setenv("DDPM_STRICT", "1")
+    check(exercise.number, exercise.reference)  # a right answer raises nothing
+    assert ": correct." in said(capsys)
+    for answer, text in zip(answers, printed, strict=True):
+        with pytest.raises(AssertionError) as raised:
+            check(exercise.number, answer)
+        assert str(raised.value) == text
+
+
+# --- whatever it is given ---------------------------------------------------------
+
+
+class Hostile:
+    """Nothing that Python may ask of it works."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+    def __eq__(self, other):
+        raise RuntimeError
+
+    def __repr__(self):
+        raise RuntimeError
+
+    __hash__ = None
+
+
+def _raises(*arguments):
+    raise ValueError("no\nway")
+
+
+def _exits(*arguments):
+    raise SystemExit
+
+
+ODD = {
+    "None": None,
+    "text": "sp.sqrt(1 - beta_t)",
+    "bytes": b"1",
+    "empty list": [],
+    "ragged list": [[1], [1, 2]],
+    "mixed list": [1, "a", None],
+    "list of dots": [..., ...],
+    "dict": {"a": 1},
+    "set": {1},
+    "True": True,
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "complex": 2j,
+    "huge integer": 10**400,
+    "nan tensor": torch.full((3,), math.nan),
+    "empty tensor": torch.empty(0),
+    "huge array": np.ones((2000, 2000)),
+    "complex tensor": torch.tensor(2j),
+    "boolean tensor": torch.tensor([True]),
+    "text array": np.array(["a"]),
+    "object array": np.array([None, 1], dtype=object),
+    "meta tensor": torch.empty(3, device="meta"),
+    "sparse tensor": torch.eye(3).to_sparse(),
+    "generator": (i for i in range(3)),
+    "iterator": iter([1]),
+    "class": Hostile,
+    "hostile": Hostile(),
+    "module": math,
+    "exception": ValueError("x"),
+    "SymPy nan": sp.nan,
+    "SymPy i": sp.I,
+    "SymPy zoo": sp.zoo,
+    "SymPy oo": sp.oo,
+    "SymPy true": sp.true,
+    "equation": sp.Eq(beta_t, x_0),
+    "inequality": beta_t < 1,
+    "unknown symbol": sp.Symbol("beta_t"),
+    "unknown function": sp.Function("f")(beta_t),
+    "no time": alpha(sp.Rational(1, 2)),
+    "division by zero": 1 / (alpha_t - 1 + beta_t),
+    "matrix": sp.Matrix([1, 2]),
+    "tuple of expressions": (beta_t, alpha_t),
+    "unfinished sum": sp.Sum(alpha(s), (s, 1, sp.oo)),
+    "built-in": len,
+    "type": int,
+    "no arguments": lambda: 1,
+    "too many arguments": lambda a, b, c, d, e, f, g, h: 1,
+    "returns None": lambda *a: None,
+    "returns text": lambda *a: "x",
+    "returns itself": lambda *a: _raises,
+    "returns a generator": lambda *a: (i for i in a),
+    "returns nan": lambda *a: math.nan,
+    "returns its arguments": lambda *a: a,
+    "returns the hostile": lambda *a: Hostile(),
+    "returns something huge": lambda *a: torch.ones(1000, 1000),
+    "raises": _raises,
+    "exits": _exits,
+    "recurses": lambda *a: ODD["recurses"](*a),
+}
+
+
+@each_exercise
+def test_checker_never_raises(exercise, capsys):
+    for name, odd in ODD.items():
+        check(exercise.number, odd)
+        text = said(capsys)
+        assert text.startswith(f"{exercise.number}: not yet. "), name
+        assert text.endswith((".", "?")) or "stops with" in text, name
+        assert "Traceback" not in text, name
+
+
+@pytest.mark.parametrize("number", ["9.9", "1.99", "", "x", None, 1, [], 1.25])
+def test_unknown_number_names_the_known_ones(number, capsys, monkeypatch):
+    check(number, 1)
+    text = said(capsys)
+    assert "there is no such exercise" in text
+    assert all(e.number in text for e in ALL)
+    with pytest.raises(KeyError, match=r"no such exercise.*1\.1"):
+        reference(number)
+    monkeypatch.setenv("DDPM_STRICT", "1")
+    with pytest.raises(AssertionError, match="there is no such"):
+        check(number, 1)
+
+
+# --- functions --------------------------------------------------------------------
+
+
+def right_step(beta, x_prev, t, eps):
+    return (1 - beta[t]).sqrt() * x_prev + beta[t].sqrt() * eps
+
+
+def _mutates(beta, x_prev, t, eps):
+    result = right_step(beta, x_prev, t, eps)
+    x_prev.zero_()
+    return result
+
+
+def _draws(beta, x_prev, t, eps):
+    return right_step(beta, x_prev, t, torch.randn_like(eps))
+
+
+def _forgets_a_case(beta, x_prev, t, eps):
+    return right_step(beta, x_prev, t, eps) if t < 5 else x_prev
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (_mutates, "changes its argument x_prev in place"),
+        (_draws, "two calls of your function with the same arguments"),
+        (_forgets_a_case, "t = 5, eps of shape (2, 1, 4, 4): your answer is off"),
+        (lambda beta, x_prev: x_prev, "expected (beta, x_prev, t, eps)"),
+        (lambda *a: None, "returns None: a return is missing"),
+        (lambda *a: "x", "your function returns text in quotes"),
+        (_raises, "your function stops with ValueError: no"),
+        (_exits, "your function stops with SystemExit"),
+        (lambda *a: right_step(*a).sum(), "has shape (), expected (4,)"),
+        (lambda *a: right_step(*a)[None], "has shape (1, 4), expected (4,)"),
+        (lambda *a: right_step(*a).long(), "dtype int64"),
+        (lambda *a: right_step(*a) / 0, "contains nan or inf"),
+        (lambda *a: -right_step(*a), "but for the sign"),
+        (lambda *a: 3 * right_step(*a), "yours is 3 times as large"),
+        (lambda *a: right_step(*a) + 0.1, find("1.2").hint),
+        (right_step(*find("1.2").inputs[0]), "give the function itself"),
+    ],
+)
+def test_what_is_wrong_with_a_function_is_said(function, sentence, capsys):
+    check("1.2", function)
+    text = said(capsys)
+    assert text.startswith("1.2: not yet. ")
+    assert sentence.lower() in text.lower()
+
+
+def test_checking_changes_neither_inputs_nor_the_global_generator():
+    exercise = find("1.2")
+    before = [x.clone() for x in exercise.inputs[0] if isinstance(x, torch.Tensor)]
+    torch.manual_seed(0)
+    state = torch.random.get_rng_state()
+    for answer in (exercise.reference, _mutates):
+        examine(exercise, answer)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    after = [x for x in exercise.inputs[0] if isinstance(x, torch.Tensor)]
+    assert all(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+)
+@pytest.mark.parametrize("number", ["1.2", "1.4"])
+def test_any_float_type_and_library_is_accepted(number, dtype):
+    exercise = find(number)
+
+    def right(*arguments):
+        return exercise.reference(*arguments).to(dtype)
+
+    assert examine(exercise, right)[0]
+    assert examine(exercise, lambda *a: right(*a).requires_grad_())[0]
+    if dtype.itemsize > 2:  # a list forgets that its numbers were coarse
+        assert examine(exercise, lambda *a: right(*a).tolist())[0]
+    if dtype != torch.bfloat16:  # numpy has none
+        assert examine(exercise, lambda *a: right(*a).numpy())[0]
+
+
+# --- arrays and numbers -----------------------------------------------------------
+
+
+def array_exercise(value) -> Exercise:
+    mistake = Mistake("double", 2 * value + 1, "one more than twice")
+    return Exercise("0.1", "", "easy", 1, value, "meaning", "hint", (mistake,))
+
+
+@pytest.mark.parametrize("value", [np.arange(1.0, 5), torch.arange(1.0, 5)])
+def test_arrays_of_any_broadcastable_shape(value):
+    exercise = array_exercise(value)
+    right = [1.0, 2, 3, 4]
+    for form in (
+        right,
+        tuple(right),
+        np.array(right, dtype=np.float16),
+        np.array(right)[:, None],
+        np.array([1, 2, 3, 4]),
+        torch.tensor(right)[None, :, None],
+        torch.tensor(right, dtype=torch.bfloat16),
+        torch.nn.Parameter(torch.tensor(right)),
+    ):
+        assert examine(exercise, form) == (True, "0.1: correct. meaning")
+    assert examine(exercise, 2 * value + 1)[1].endswith("One more than twice")
+    assert "shape (2, 2), expected (4,)" in examine(exercise, np.ones((2, 2)))[1]
+    assert "sign" in examine(exercise, -value)[1]
+    assert "0.5 times" in examine(exercise, value / 2)[1]
+    assert examine(exercise, [1, 2, 3, 4.001])[1].endswith("Hint")
+
+
+def test_a_number_stands_for_a_constant_array():
+    exercise = array_exercise(torch.full((3, 2), 0.25))
+    for form in (0.25, sp.Rational(1, 4), torch.full((1, 2), 0.25), np.full(2, 0.25)):
+        assert examine(exercise, form)[0]
+    assert not examine(exercise, 0.26)[0]
+
+
+def test_a_count_is_exact_in_every_type():
+    for wrong in (np.float16(259), torch.tensor(262, dtype=torch.bfloat16), 260.01):
+        assert not examine(find("1.5"), wrong)[0]
+    assert examine(find("1.5"), np.float16(260))[0]
+
+
+# --- expressions ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (beta_t, 1 - alpha_t),
+        (abar_t, alpha_t * abar_prev),
+        (abar_t, sp.Product(alpha(s), (s, 1, t))),
+        (abar_prev, sp.Product(1 - beta(s), (s, 1, t - 1))),
+        (alpha(t), alpha_t),
+        (beta(t - 1), 1 - alpha_prev),
+        (beta(1), beta_1),
+        (snr_t, abar_t / (1 - abar_t)),
+        (sp.sqrt(x_0**2), sp.Abs(x_0)),
+        (
+            sp.Sum(beta(s), (s, 1, t)),
+            sp.Sum(beta(sp.Symbol("i")), (sp.Symbol("i"), 1, t)),
+        ),
+    ],
+)
+def test_expressions_are_equal_under_the_relations(left, right):
+    exercise = Exercise("0.2", "", "easy", 1, left, "meaning", "hint", ())
+    assert examine(exercise, right) == (True, "0.2: correct. meaning")
+    assert not examine(exercise, right + sp.Rational(1, 1000))[0]
+    assert "sign" in examine(exercise, -right)[1]
+    assert "3 times" in examine(exercise, 3 * right)[1]
+
+
+def test_no_two_symbols_are_alike_by_chance():
+    """The random points tell all symbols apart."""
+    symbols = [n.symbol for n in NOTATION.values() if n.symbol.is_Symbol]
+    values = {symbol: evaluate(symbol, symbol, ())[0] for symbol in symbols}
+    for left, right in combinations(symbols, 2):
+        assert not agree(values[left], values[right]), (left, right)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (sp.Eq(beta_t, x_0), "an equation: give its right side alone"),
+        (sp.Symbol("gamma"), "no symbol gamma"),
+        (sp.sqrt(-beta_t), "not real"),
+        (1 / (alpha_t - 1 + beta_t), "nan or inf"),
+        ("beta_t", "text in quotes"),
+        (alpha(sp.Rational(1, 2)), "alpha at 1/2"),
+    ],
+)
+def test_what_is_wrong_with_an_expression_is_said(answer, sentence, capsys):
+    check("1.1", answer)
+    assert sentence in said(capsys)
+
+
+# --- truth from outside -----------------------------------------------------------
+
+
+def test_references_of_chapter_1_agree_with_the_package():
+    betas = torch.linspace(0.05, 0.95, 6, dtype=torch.float64)
+    schedule = schedules.NoiseSchedule.from_betas(betas)
+    generator = torch.Generator().manual_seed(0)
+    x, eps = torch.randn(2, 6, 1, 3, 5, generator=generator, dtype=torch.float64)
+    for time in range(1, 7):
+        torch.testing.assert_close(
+            reference("1.2")(schedule.beta, x, time, eps),
+            q_step(schedule, x, time, eps),
+        )
+    times = torch.tensor([3, 1, 6, 2, 2, 5])
+    torch.testing.assert_close(
+        reference("1.4")(schedule.alpha_bar, x, times, eps),
+        q_sample(schedule, x, times, eps),
+    )
+    for T, offset, most in ((10, 0.008, 0.999), (1000, 0.02, 0.9)):
+        torch.testing.assert_close(
+            reference("1.6")(T, offset, most), schedules.cosine_betas(T, offset, most)
+        )
+
+
+def test_signal_and_noise_are_equal_at_t_260():
+    alpha_bar, time = 1.0, 0
+    while alpha_bar >= 1 - alpha_bar:
+        alpha_bar *= 1 - (1e-4 + (0.02 - 1e-4) * time / 999)
+        time += 1
+    assert reference("1.5") == time == 260
+
+
+def test_three_noises_by_their_variances():
+    """Exercise 1.3 by running the three steps on variances, in plain numbers."""
+    betas = {1: 0.1, 2: 0.25, 3: 0.4}
+    variance = 0.0
+    for b in betas.values():
+        variance = (1 - b) * variance + b
+    value = reference("1.3").subs({alpha(i): 1 - b for i, b in betas.items()})
+    assert float(value) == pytest.approx(variance, abs=1e-15)
+
+
+def test_the_factor_of_exercise_1_1_keeps_the_variance():
+    factor = reference("1.1")
+    assert sp.simplify(factor**2 + beta_t) == 1
+
+
+# --- loading ----------------------------------------------------------------------
+
+
+def test_chapters_load_when_asked_for():
+    code = (
+        "import sys, ddpm_course, ddpm_course.exercises as e\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert not any('exercises.chapter' in m for m in sys.modules)\n"
+        "e.check('1.1', ...)\n"
+        "assert 'ddpm_course.exercises.chapter_1' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
