@@ -159,17 +159,25 @@ def coefficient(values: Tensor, t: int | Tensor, like: Tensor) -> Tensor:
     ``values`` has shape (T + 1,). ``t`` is an int, or an int64 tensor of shape
     (batch,); its range is the caller's to check (``check_time``).
     """
-    if isinstance(t, int):
-        return values[t].to(like.dtype)
-    return values[t].to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
+    return along_batch(values[t], like)
+
+
+def along_batch(values: Tensor, like: Tensor) -> Tensor:
+    """One value for all, (), or one each, (batch,), shaped to multiply ``like``."""
+    return values.to(like.dtype).reshape(values.shape + (1,) * (like.ndim - 1))
 
 
 def check_time(
-    schedule: NoiseSchedule, t: int | Tensor, x: Tensor, first: int = 1, name: str = "t"
+    schedule: NoiseSchedule,
+    t: int | Tensor,
+    x: Tensor | None = None,
+    first: int = 1,
+    name: str = "t",
 ) -> None:
     """Raise unless t is an int or an int64 tensor (batch,) inside first … T.
 
-    On a GPU the values are not read: each look would make the host wait.
+    With data ``x`` of shape (batch, …) the two batches must agree. On a GPU the
+    values are not read: each look would make the host wait.
     """
     wanted = f"an int, or an int64 tensor of shape (batch,), in {first} … {schedule.T}"
     if isinstance(t, bool) or not isinstance(t, int | Tensor):
@@ -179,9 +187,10 @@ def check_time(
             raise TypeError(
                 f"{name} has dtype {t.dtype}: expected {wanted}; use {name}.long()"
             )
-        if t.ndim != 1 or x.ndim == 0 or len(t) != len(x):
+        if t.ndim != 1 or (x is not None and (x.ndim == 0 or len(t) != len(x))):
+            data = "" if x is None else f" for data of shape {tuple(x.shape)}"
             raise ValueError(
-                f"{name} has shape {tuple(t.shape)} for data of shape {tuple(x.shape)}: "
+                f"{name} has shape {tuple(t.shape)}{data}: "
                 f"expected {wanted}, one time for each element of the batch"
             )
         if t.device.type != "cpu":
@@ -259,6 +268,6 @@ def _check_betas(betas: Tensor) -> None:
     if falls.any():
         i = int(falls.nonzero()[0])
         raise ValueError(
-            f"betas falls from {betas[i]:g} to {betas[i + 1]:g} at t = {i + 2}: expected "
-            "a schedule that never decreases; sort it, or check for a reversed order"
+            f"betas falls from {betas[i]:g} to {betas[i + 1]:g} at t = {i + 2}: "
+            "expected a schedule that never decreases; sort it, or check for a reversed order"
         )

@@ -285,12 +285,14 @@ def test_coefficient_multiplies_along_the_batch(shape):
         assert (row == time**2).all()
 
 
-def test_coefficient_of_an_int_is_a_scalar_in_the_data_s_precision():
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (1, 3, 8, 8)])
+def test_coefficient_of_an_int_multiplies_everything_in_the_data_s_precision(shape):
     values = torch.tensor([0.0, 1 / 3], dtype=torch.float64)
     for dtype in (torch.float32, torch.float64):
-        picked = coefficient(values, 1, torch.ones(2, 3, dtype=dtype))
-        assert picked.shape == () and picked.dtype == dtype
-        assert picked == torch.tensor(1 / 3, dtype=dtype)
+        like = torch.ones(shape, dtype=dtype)
+        product = coefficient(values, 1, like) * like
+        assert product.shape == shape and product.dtype == dtype
+        assert (product == torch.tensor(1 / 3, dtype=dtype)).all()
 
 
 LINEAR, BATCH = make_schedule("linear"), torch.zeros(3, 2)
@@ -331,6 +333,12 @@ def test_other_times_are_refused(t, error, message):
 def test_a_batch_of_times_needs_a_batch_of_data():
     with pytest.raises(ValueError, match=r"t has shape \(1,\) for data of shape \(\)"):
         check_time(LINEAR, torch.tensor([1]), torch.tensor(0.0))
+
+
+def test_times_without_data_need_only_be_a_batch():
+    check_time(LINEAR, torch.tensor([1, 1000]))
+    with pytest.raises(ValueError, match=r"t has shape \(2, 1\): expected an int, or"):
+        check_time(LINEAR, torch.ones(2, 1).long())
 
 
 def test_check_time_knows_another_first_time_and_name():

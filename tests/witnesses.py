@@ -45,6 +45,12 @@ _SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mi
 
 def tidy(latex: str) -> str:
     """One spelling for what is typeset alike: x_{t} is x_t, \\epsilon is \\varepsilon."""
+    latex = re.sub(r"\\[lr]?Vert(?![A-Za-z])", r"\\|", latex)
+    # the ledger has the square of one coordinate for a squared norm
+    latex = re.sub(r"\\\|(.*?)\\\|(_\{?2\}?)?", r" (\1) ", latex, flags=re.S)
+    latex = re.sub(
+        r"\\underbrace\{(.*?)\}_\{\\text\{.*?\}\}", r" \1 ", latex, flags=re.S
+    )
     latex = _DECORATION.sub(" ", latex)
     for old, new in _SYNONYMS.items():
         word = r"(?![A-Za-z])" if old[-1].isalpha() else ""
@@ -54,6 +60,7 @@ def tidy(latex: str) -> str:
     )
     latex = re.sub(r"\{\s*([A-Za-z])\s*\}", r"{\1}", latex)
     latex = re.sub(r"([_^])\{(\w)\}", r"\1\2", latex)
+    latex = re.sub(r"_\{(\\[A-Za-z]+)\}", r"_\1 ", latex)  # \mu_{\theta}
     latex = re.sub(r"\{\s*([xz])\s*\}(?=_)", r"\1", latex)  # \mathbf{x}_t
     latex = re.sub(r"\s+", " ", latex).strip(" .,")
     # a space matters only between a command and a letter
@@ -110,22 +117,22 @@ def split(latex: str, at: str) -> list[str]:
 
 
 def read_side(latex: str) -> tuple[sp.Expr, ...]:
-    """(expression,), or (mean, variance) of \\mathcal N(x; mean, variance I)."""
+    """(expression,), or (x, mean, variance) of \\mathcal N(x; mean, variance I)."""
     latex = tidy(latex)
     gaussian = re.fullmatch(r"\\mathcal N\((.*)\)", latex)
     if gaussian is None:
         return (read_expression(latex),)
-    _, moments = split(gaussian[1], ";")
+    x, moments = split(gaussian[1], ";")
     mean, variance = split(moments, ",")
     variance = re.sub(r"\{?I\}?$", "", variance)
-    return read_expression(mean), read_expression(variance)
+    return read_expression(x), read_expression(mean), read_expression(variance)
 
 
 def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | None:
     """Compare a formula, ``lhs = rhs = …``, with the ledger, side by side."""
     lhs, *sides = split(tidy(latex), "=")
     wanted = (
-        (equation.rhs.mean, equation.rhs.variance)
+        (equation.rhs.x, equation.rhs.mean, equation.rhs.variance)
         if isinstance(equation.rhs, Gaussian)
         else (equation.rhs,)
     )
@@ -160,6 +167,17 @@ def concordance() -> dict[str, dict]:
     return {row["id"]: row for row in rows}
 
 
+#: What a document calls otherwise than the book, as ``tidy`` spells it.
+_RENAMED = {
+    r"\{\\theta\^\*\}": r"\\theta",  # the trained parameters
+    r"\\theta\(x_t\)": r"\\theta(x_t,t)",  # a network without its time
+    r"\\hat x_0": r"\\hat x_\\theta(x_t,t)",
+    r"\\mu_q": r"\\tilde\\mu_t",
+    r"\\sigma_q": r"\\sigma_t",
+    r"^L_t(?=\W)": r"L_{t-1}",  # the term of the step from t to t - 1
+}
+
+
 def source_disagreement(row: dict, equation: Equation) -> str | None:
     """Compare the formula that a document prints with the ledger.
 
@@ -167,8 +185,10 @@ def source_disagreement(row: dict, equation: Equation) -> str | None:
     """
     if row["kind"] != "equation":
         return None
-    lhs, rhs = row["quote"].split("=", 1)
+    lhs, rhs = tidy(row["quote"]).split("=", 1)
     quote = f"{lhs.strip() or equation.lhs} = {rhs}"  # a line may continue the last
+    for theirs, ours in _RENAMED.items():
+        quote = re.sub(theirs, ours, quote)
     try:
         said = formula_disagreement("source", quote, equation)
     except LaTeXParsingError as error:
@@ -208,6 +228,8 @@ def _environments() -> Iterator[dict]:
             schedule = schedules.NoiseSchedule.from_betas(betas)
         beta = np.concatenate([[0.0], betas.numpy()])
         alpha, abar = 1 - beta, np.cumprod(1 - beta)
+        with np.errstate(divide="ignore"):
+            snr = abar / (1 - abar)
         path = torch.randn(T + 1, 1, generator=generator, dtype=torch.float64)
         for step in range(1, T + 1):  # a likely path: densities of others underflow
             path[step] *= betas[step - 1].sqrt()
@@ -224,6 +246,9 @@ def _environments() -> Iterator[dict]:
                 two = schedules.NoiseSchedule(
                     *(v[[0, 0, 1]] for v in vars(schedule).values())
                 )
+            # the posterior, as the documents' last lines have it
+            on_x0 = float(np.sqrt(abar[t - 1]) * beta[t] / (1 - abar[t]))
+            on_x_t = float(np.sqrt(alpha[t]) * (1 - abar[t - 1]) / (1 - abar[t]))
             yield (
                 data
                 | parameters
@@ -237,6 +262,12 @@ def _environments() -> Iterator[dict]:
                     "alpha_prev": alpha[t - 1],
                     "abar_t": abar[t],
                     "abar_prev": abar[t - 1],
+                    "snr_t": snr[t],
+                    "snr_prev": snr[t - 1],
+                    "betatilde_t": beta[t] * (1 - abar[t - 1]) / (1 - abar[t]),
+                    "sigma_t": np.sqrt(beta[t]),  # the choice "beta"
+                    "mu_tilde": on_x0 * data["x_0"] + on_x_t * data["x_t"],
+                    "mu_theta": on_x0 * data["x0_hat"] + on_x_t * data["x_t"],
                     "functions": {
                         "alpha": lambda s, alpha=alpha: alpha[s],
                         "q_s": lambda s, x=path.numpy(), beta=beta: norm.pdf(
@@ -283,6 +314,8 @@ def code_disagreement(equation: Equation) -> str | None:
         }
         expected, compiled = _numbers(expression), compile(call, "<ledger>", "eval")
         for env in environments():
+            if env["t"] < equation.first:
+                continue
             if expression.has(sp.Product) and env["t"] % 9 != 1:
                 continue  # a product spelled out is slow: every ninth t
             try:

@@ -11,28 +11,37 @@ One module a chapter holds the entries. SymPy is all that is imported here.
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from ddpm_course.equations import chapter_1
+from ddpm_course.equations import chapter_1, chapter_3, chapter_4
 from ddpm_course.equations.entry import Equation, Gaussian
 from ddpm_course.equations.symbols import *  # noqa: F403, the chapters' vocabulary
 from ddpm_course.equations.symbols import (
     NOTATION as NOTATION,
+)
+from ddpm_course.equations.symbols import (
     abar_prev,
     abar_t,
     alpha,
     alpha_t,
     beta,
     beta_t,
+    snr_prev,
+    snr_t,
 )
 
 #: Every labelled equation, by its label, in the order of the book.
 LEDGER: dict[str, Equation] = {
     equation.label: equation
-    for chapter in (chapter_1,)
+    for chapter in (chapter_1, chapter_3, chapter_4)
     for equation in chapter.EQUATIONS
 }
 
 #: What holds by definition: with these, α_t and ᾱ_{t-1} are enough to write all.
-RELATIONS = {beta_t: 1 - alpha_t, abar_t: alpha_t * abar_prev}
+RELATIONS = {
+    beta_t: 1 - alpha_t,
+    abar_t: alpha_t * abar_prev,
+    snr_t: alpha_t * abar_prev / (1 - alpha_t * abar_prev),
+    snr_prev: abar_prev / (1 - abar_prev),
+}
 
 
 def residual(left: sp.Expr, right: sp.Expr) -> sp.Expr:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ddpm_course.equations.symbols import eps
+from ddpm_course.equations.symbols import NOTATION, eps
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Equation:
     ``sources`` are ids of rows in ``book/concordance.yml``. ``code`` calls the
     package (``module.function(...)``) on the names of NOTATION, ``schedule`` and
     ``path``; for a Gaussian it gives a draw, or a pair: mean and variance.
+    A squared norm stands for one coordinate's square. ``first`` is the first t at
+    which the equation holds.
     """
 
     label: str
@@ -45,13 +47,20 @@ class Equation:
     rhs: sp.Expr | Gaussian
     sources: tuple[str, ...]
     code: str | tuple[str, str]
+    first: int = 1
 
     @property
     def latex(self) -> str:
         """The equation as LaTeX, made from the expression."""
-        if isinstance(self.rhs, Gaussian):
-            x, mean, variance = map(
-                sp.latex, (self.rhs.x, self.rhs.mean, self.rhs.variance)
-            )
-            return rf"{self.lhs} = \mathcal N\left({x};\; {mean},\; \left({variance}\right) I\right)"
-        return f"{self.lhs} = {sp.latex(self.rhs)}"
+        rhs = self.rhs
+        if isinstance(rhs, Gaussian):
+            x, mean, variance = map(_latex, (rhs.x, rhs.mean, rhs.variance))
+            moments = rf"{x};\; {mean},\; \left({variance}\right) I"
+            return rf"{self.lhs} = \mathcal N\left({moments}\right)"
+        return f"{self.lhs} = {_latex(rhs)}"
+
+
+def _latex(expression: sp.Expr) -> str:
+    # each symbol as NOTATION spells it: SymPy would read \mu_\theta(x_t, t) its way
+    names = {n.symbol: n.latex for n in NOTATION.values() if n.symbol.is_Symbol}
+    return sp.latex(expression, symbol_names=names)

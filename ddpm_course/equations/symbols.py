@@ -59,6 +59,18 @@ abar_prev = _symbol(
     "abar_prev", r"\bar\alpha_{t-1}", "the same, one step earlier", positive=True
 )
 snr_t = _symbol("snr_t", r"\mathrm{SNR}_t", "signal-to-noise ratio at t", positive=True)
+snr_prev = _symbol(
+    "snr_prev", r"\mathrm{SNR}_{t-1}", "the same, one step earlier", positive=True
+)
+betatilde_t = _symbol(
+    "betatilde_t", r"\tilde\beta_t", "variance of the posterior", positive=True
+)
+sigma_t = _symbol(
+    "sigma_t",
+    r"\sigma_t",
+    r"standard deviation of the model's step; its square is \beta_t or \tilde\beta_t",
+    positive=True,
+)
 steepness = _symbol(
     "steepness", r"\kappa", "steepness of the sigmoid schedule", positive=True
 )
@@ -74,6 +86,26 @@ x_prev2 = _symbol("x_prev2", "x_{t-2}", "two steps less noisy", real=True)
 eps = _symbol(
     "eps", r"\varepsilon", "standard normal noise of the forward process", real=True
 )
+mu_tilde = _symbol(
+    "mu_tilde", r"\tilde\mu_t(x_t, x_0)", "mean of the posterior", real=True
+)
+v = _symbol("v", "v", "velocity: the noise less the data, weighted", real=True)
+score = _symbol(
+    "score",
+    r"\nabla_{x_t} \log q(x_t)",
+    "score: where the density of the noisy data grows",
+    real=True,
+)
+
+# What a network gives
+mu_theta = _symbol(
+    "mu_theta", r"\mu_\theta(x_t, t)", "mean of the model's step", real=True
+)
+x0_hat = _symbol("x0_hat", r"\hat x_\theta(x_t, t)", "predicted clean data", real=True)
+eps_hat = _symbol(
+    "eps_hat", r"\varepsilon_\theta(x_t, t)", "predicted noise", real=True
+)
+v_hat = _symbol("v_hat", r"v_\theta(x_t, t)", "predicted velocity", real=True)
 
 # Densities
 q_s = _function("q_s", r"q(x_s \mid x_{s-1})", s, "density of one forward step")
