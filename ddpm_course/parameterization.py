@@ -168,15 +168,14 @@ class Denoiser:
         clip: float | tuple[float, float] | None = None,
     ) -> None:
         _check_kind(kind)
-        if isinstance(clip, int | float):
-            clip = (-clip, clip)
-        if clip is not None and not clip[0] < clip[1]:
+        limits = (-clip, clip) if isinstance(clip, int | float) else clip
+        if limits is not None and not limits[0] < limits[1]:
             raise ValueError(
                 f"clip={clip}: expected low < high, the range of the data, such as "
                 "(-1, 1), or one number > 0"
             )
         self.network, self.schedule = network, schedule
-        self.kind, self.clip = kind, clip
+        self.kind, self.clip = kind, limits
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """x̂_0, of the shape and dtype of ``x_t`` (batch, …)."""
