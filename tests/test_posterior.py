@@ -211,13 +211,13 @@ X = torch.zeros(3, 2)
         (
             lambda: posterior_variance(LINEAR, torch.tensor(1)),
             ValueError,
-            r"t has shape \(\): expected an int, or an int64 tensor of shape \(batch,\)",
+            r"t has shape \(\): expected an int, or an int64 tensor of shape \(batch",
         ),
         (lambda: reverse_variance(LINEAR, 0, "beta"), ValueError, "t=0 is outside"),
         (
             lambda: reverse_variance(LINEAR, 1, "learned"),
             ValueError,
-            "variance='learned': no such choice of σ_t². Use 'beta' or 'beta_tilde'",
+            "variance='learned': no such choice of σ_t². Use 'beta' or 'beta_tilde",
         ),
     ],
 )
