@@ -5,7 +5,7 @@ import re
 import jupytext
 import pytest
 import yaml
-from witnesses import BOOK, CHAPTERS
+from witnesses import BOOK, CHAPTERS, source_disagreement
 
 from ddpm_course.equations import LEDGER
 
@@ -253,3 +253,29 @@ def test_notes_of_one_document_follow_its_places(document):
         for label in re.findall(r"^\((note-[\w-]+)\)=$", part, re.M)
     ]
     assert order == sorted(order)
+
+
+#: What a note says is meant, for slips that the ledger can judge.
+MEANT = {
+    "elbo/2/alpha": [("1 ", "1 - ")],
+    "slides/reverse-9/mean-1": [
+        (
+            r"= \frac{\sqrt{\alpha_t}}{\beta_t}x_t",
+            r"= (\frac{\sqrt{\alpha_t}}{\beta_t}x_t",
+        ),
+        (r"x_0 \left(", r"x_0) \left("),
+    ],
+    "slides/reverse-9/mean-2": [("= ", "= ("), (r"x_0 \left(", r"x_0) \left(")],
+}
+
+
+@pytest.mark.parametrize("source", MEANT)
+def test_what_a_note_says_is_meant_agrees_with_the_ledger(source):
+    (row,) = (dict(row) for row in ROWS if row["id"] == source)
+    (equation,) = (e for e in LEDGER.values() if source in e.sources)
+    assert row.pop("slip") in NOTE_LABELS
+    assert "disagree" in source_disagreement(row, equation)
+    for printed, meant in MEANT[source]:
+        assert row["quote"].count(printed) == 1
+        row["quote"] = row["quote"].replace(printed, meant)
+    assert source_disagreement(row, equation) is None
