@@ -1,5 +1,7 @@
 """Images to learn from. All tensors are float32 in [-1, 1], channels first."""
 
+from __future__ import annotations
+
 import torch
 from sklearn.datasets import load_digits, load_sample_image
 from torch import Tensor

@@ -1,5 +1,7 @@
 """The forward process q: from data to noise, in one step or all at once."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 from torch.distributions import Normal

@@ -9,6 +9,8 @@ is an int or an int64 tensor (batch,) in 1 … T; anything else raises TypeError
 ValueError. The result has the shape of the data.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import torch

@@ -1,5 +1,7 @@
 """Figures that look alike, and stay legible in dark mode and to the colour-blind."""
 
+from __future__ import annotations
+
 import base64
 from collections.abc import Sequence
 from io import BytesIO

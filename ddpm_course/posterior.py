@@ -5,6 +5,8 @@ variance 0, both to the last bit. For this β_t is computed as 1 - α_t: at t = 
 is then the very number 1 - ᾱ_t, and their quotient is 1.
 """
 
+from __future__ import annotations
+
 from torch import Tensor
 
 from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time

@@ -4,6 +4,8 @@ Time runs t = 1 … T. Every array of a schedule has length T + 1 and is indexed
 by t itself; entry 0 is the clean image (ᾱ_0 = 1), so t = 1 is no special case.
 """
 
+from __future__ import annotations
+
 import math
 import warnings
 from collections.abc import Callable
@@ -99,7 +101,7 @@ class NoiseSchedule:
     snr: Tensor
 
     @classmethod
-    def from_betas(cls, betas: Tensor) -> "NoiseSchedule":
+    def from_betas(cls, betas: Tensor) -> NoiseSchedule:
         """The schedule of β_1 … β_T, a 1-D tensor that does not decrease.
 
         Equations ``alpha``, ``alpha-bar``, ``snr``. Raises ValueError unless
@@ -125,7 +127,7 @@ class NoiseSchedule:
         """The number of steps."""
         return len(self.beta) - 1
 
-    def to(self, device: torch.device | str) -> "NoiseSchedule":
+    def to(self, device: torch.device | str) -> NoiseSchedule:
         """The same schedule with its tensors on another device."""
         return NoiseSchedule(*(getattr(self, f.name).to(device) for f in fields(self)))
 

@@ -1,0 +1,17 @@
+"""The few Sphinx hooks that the book needs.
+
+``pages`` makes the tables of the notation and of the concordance, ``student`` the
+student notebooks, ``buttons`` leads the reader to them.
+"""
+
+from sphinx.application import Sphinx
+
+from . import buttons, pages, student
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("notation", pages.NotationTable)
+    app.add_directive("concordance", pages.ConcordanceTable)
+    app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
+    app.connect("build-finished", student.write_all)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,99 @@
+"""Tables that are made from data: the notation and the concordance."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+from ddpm_course.equations import LEDGER, NOTATION
+
+BOOK = Path(__file__).parents[2]
+CONCORDANCE = BOOK / "concordance.yml"
+#: Chapters that stand in the book; the ledger may be ahead of them.
+WRITTEN = {int(path.name[:2]) for path in BOOK.glob("[0-9][0-9]_*.ipynb")}
+
+
+class _MarkdownTable(SphinxDirective):
+    """A directive that writes its table as Markdown and lets MyST read it."""
+
+    def run(self) -> list:
+        lines = StringList(self.lines(), source=self.get_source_info()[0])
+        container = nodes.container()
+        self.state.nested_parse(lines, self.content_offset, container)
+        return container.children
+
+    def lines(self) -> list[str]:
+        raise NotImplementedError
+
+
+class NotationTable(_MarkdownTable):
+    """``{notation}``: every symbol of the ledger."""
+
+    def lines(self) -> list[str]:
+        rows = [
+            f"| ${n.latex.replace('|', chr(92) + 'vert ')}$ | `{name}` | {n.meaning} |"
+            for name, n in NOTATION.items()
+        ]
+        return ["| symbol | in Python | meaning |", "|---|---|---|", *rows]
+
+
+class ConcordanceTable(_MarkdownTable):
+    """``{concordance} slides``: all rows of one document."""
+
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        rows = [r for r in rows_of_concordance() if r["document"] == self.arguments[0]]
+        if not rows:
+            raise self.error(f"no document {self.arguments[0]!r} in {CONCORDANCE.name}")
+        head = ["| place | what stands there | in this book |", "|---|---|---|"]
+        return head + [
+            f"| {_text(row['place'])} | {_quote(row)} | {_where(row)} |" for row in rows
+        ]
+
+
+@cache
+def rows_of_concordance() -> list[dict]:
+    """The rows of ``concordance.yml``, each with the labels of the ledger's entries."""
+    rows = yaml.safe_load(CONCORDANCE.read_text(encoding="utf-8"))
+    for row in rows:
+        row["equations"] = [e for e in LEDGER.values() if row["id"] in e.sources]
+    return rows
+
+
+def _text(text: str) -> str:
+    """Plain text, safe inside a Markdown table."""
+    for character in "\\`*_{}[]<>#$|~":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def _quote(row: dict) -> str:
+    is_formula = row["kind"] == "equation" and "\\" in row["quote"]
+    if not is_formula:
+        return f"*{row['kind']}*: {_text(row['quote'])}"
+    latex = row["quote"].replace(r"\|", r"\Vert ").replace("|", r"\vert ")
+    return f"$\\displaystyle {' '.join(latex.split())}$"
+
+
+def _where(row: dict) -> str:
+    """Links to the equation, section, exercise, figure or note."""
+    written = [e for e in row["equations"] if e.chapter in WRITTEN]
+    links = [f"{{eq}}`{equation.label}`" for equation in written]
+    if "to" in row:
+        links.append(_link(row["to"]))
+    if not links:
+        to_come = {row.get("chapter"), *(e.chapter for e in row["equations"])} - {None}
+        links.append(f"chapter {min(to_come)}, to come")
+    notes = {row.get("slip"), row.get("note")} - {None}
+    return ", ".join(links + [f"note: {{ref}}`{note}`" for note in sorted(notes)])
+
+
+def _link(label: str) -> str:
+    if label in LEDGER:
+        return f"{{eq}}`{label}`"
+    role = "numref" if label.startswith(("fig-", "ex-")) else "ref"
+    return f"{{{role}}}`{label}`"

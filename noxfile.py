@@ -1,0 +1,105 @@
+"""The project's commands: ``nox -s book``, ``nox -s tests``, ``nox --list``."""
+
+import json
+import sys
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+if sys.version_info < (3, 11):
+    sys.exit(f"The course needs Python 3.11 or newer; this is {sys.version.split()[0]}")
+
+nox.options.sessions = ["book", "tests"]
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+CHAPTERS = sorted(ROOT.glob("book/[0-9][0-9]_*.ipynb"))
+PINS = ("-c", "constraints.txt")
+# One thread: results of convolutions differ with the number of threads.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+@nox.session
+def book(session: nox.Session) -> None:
+    """Build the HTML book from the stored outputs and print where it is."""
+    # Not ".[book]", which would bring torch: the pages need the ledger alone.
+    extras = nox.project.load_toml()["project"]["optional-dependencies"]
+    session.install(*PINS, *extras["book"])
+    # --all: a page that is not read again keeps its warnings to itself.
+    session.run(
+        *("jupyter-book", "build", ".", "--all", "-W", "--keep-going"),
+        *session.posargs,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    print(ROOT / "_build" / "html" / "index.html")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test, or pytest with the arguments given after ``--``."""
+    session.install(*PINS, "-e", ".[test]")
+    parallel = ("-n", "2", "--dist", "loadfile")
+    runs = [("tests", *parallel)]
+    if CHAPTERS:
+        runs.append(("--nbval", "book/", *parallel))
+    failed = False
+    for arguments in [session.posargs] if session.posargs else runs:
+        try:
+            session.run("pytest", *arguments, env=ONE_THREAD)
+        except CommandFailed:  # let the next run speak as well
+            failed = True
+    if failed:
+        session.error("some tests failed")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, notebooks included, and types."""
+    session.install(*PINS, "-e", ".", "mypy", "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def lab(session: nox.Session) -> None:
+    """Open the chapters in JupyterLab."""
+    session.install(*PINS, "-e", ".", "jupyterlab")
+    session.run("jupyter", "lab", "book", *session.posargs)
+
+
+@nox.session
+def execute(session: nox.Session) -> None:
+    """Run chapters (paths after ``--``, or all) from the top and store the outputs."""
+    session.install(*PINS, "-e", ".", "ipykernel", "nbconvert")
+    chapters = [Path(path) for path in session.posargs] or CHAPTERS
+    session.run(
+        *("jupyter", "nbconvert", "--to=notebook", "--execute", "--inplace"),
+        "--ExecutePreprocessor.kernel_name=python3",
+        "--ExecutePreprocessor.record_timing=False",
+        "--ExecutePreprocessor.store_widget_state=False",
+        *map(str, chapters),
+        env=ONE_THREAD,
+    )
+    for chapter in chapters:
+        tidy(chapter)
+
+
+def tidy(path: Path) -> None:
+    """Drop from a notebook what differs from machine to machine and run to run."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    metadata = notebook["metadata"]
+    metadata.pop("widgets", None)
+    metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    for cell in notebook["cells"]:
+        cell["metadata"].pop("execution", None)
+        if cell["cell_type"] == "code":  # progress bars and warnings go to stderr
+            cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+    text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
