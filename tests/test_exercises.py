@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from witnesses import BOOK, cells
 
 from ddpm_course import exercises, schedules
 from ddpm_course.equations import (
@@ -135,6 +136,20 @@ def test_strict_mode_raises_what_is_printed(exercise, capsys, monkeypatch):
         with pytest.raises(AssertionError) as raised:
             check(exercise.number, answer)
         assert str(raised.value) == text
+
+
+@each_exercise
+def test_prompt_in_the_chapter_says_the_same(exercise):
+    chapter, number = exercise.number.split(".")
+    [path] = BOOK.glob(f"{int(chapter):02}_*.ipynb")
+    prompts = [
+        cell.source
+        for cell in cells(path, "markdown")
+        if f":label: ex-{chapter}-{number}\n" in cell.source
+    ]
+    assert len(prompts) == 1
+    assert f"{{exercise}} {exercise.title}\n" in prompts[0]
+    assert f"*{exercise.difficulty.title()}, {exercise.minutes} minutes.*" in prompts[0]
 
 
 # --- whatever it is given ---------------------------------------------------------
@@ -265,6 +280,13 @@ def _draws(beta, x_prev, t, eps):
     return right_step(beta, x_prev, t, torch.randn_like(eps))
 
 
+def _stops_at_the_end(beta, x_prev, t, eps):
+    """Like the mistake "t off by one, forwards", but it stops for another reason."""
+    if t == 5:
+        raise ValueError("t")
+    return right_step(beta, x_prev, t + 1, eps)
+
+
 def _forgets_a_case(beta, x_prev, t, eps):
     return right_step(beta, x_prev, t, eps) if t < 5 else x_prev
 
@@ -280,6 +302,7 @@ def _forgets_a_case(beta, x_prev, t, eps):
         (lambda *a: "x", "your function returns text in quotes"),
         (_raises, "your function stops with ValueError: no"),
         (_exits, "your function stops with SystemExit"),
+        (_stops_at_the_end, "your function stops with ValueError"),
         (lambda *a: right_step(*a).sum(), "has shape (), expected (4,)"),
         (lambda *a: right_step(*a)[None], "has shape (1, 4), expected (4,)"),
         (lambda *a: right_step(*a).long(), "dtype int64"),
@@ -355,6 +378,7 @@ def test_arrays_of_any_broadcastable_shape(value):
     assert "sign" in examine(exercise, -value)[1]
     assert "0.5 times" in examine(exercise, value / 2)[1]
     assert examine(exercise, [1, 2, 3, 4.001])[1].endswith("Hint")
+    assert examine(exercise, [0.0] * 4)[1].endswith("Hint")  # no "0 times as large"
 
 
 def test_a_number_stands_for_a_constant_array():
@@ -368,6 +392,23 @@ def test_a_count_is_exact_in_every_type():
     for wrong in (np.float16(259), torch.tensor(262, dtype=torch.bfloat16), 260.01):
         assert not examine(find("1.5"), wrong)[0]
     assert examine(find("1.5"), np.float16(260))[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (True, "your answer is a bool"),
+        ([True], "your answer is a list"),
+        (torch.tensor(260 + 0j), "your answer is complex"),
+        (sp.I, "a SymPy expression"),
+        (None, "your answer is None"),
+        (130, find("1.5").hint),  # half of it: a factor would say how much
+        (-260, "but for the sign"),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_said(answer, sentence, capsys):
+    check("1.5", answer)
+    assert sentence.lower() in said(capsys).lower()
 
 
 # --- expressions ------------------------------------------------------------------

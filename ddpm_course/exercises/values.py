@@ -227,7 +227,6 @@ def _symbols(point: int) -> dict[sp.Symbol, sp.Number]:
         eq.beta_T: 1 - _alpha(T, point),
         eq.abar_t: abar[t],
         eq.abar_prev: abar[t - 1],
-        eq.snr_t: abar[t] / (1 - abar[t]),
     }
 
 
