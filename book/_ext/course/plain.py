@@ -101,10 +101,13 @@ def _directive(
     if name in _BOXES or name == "admonition":
         title = plain(argument) if name == "admonition" else name.capitalize()
         lead = body if name == "admonition" else f"{argument}\n{body}"
-        quoted = f"**{title}.** {plain(lead)}".splitlines()
+        text = plain(lead).strip()
+        gap = " " if text[:1].isalnum() or text[:1] in "$*[(" else "\n\n"
+        quoted = f"**{title}.**{gap}{text}".splitlines()
         return "\n".join(f"> {line}".rstrip() for line in quoted)
     if name == "dropdown":
-        return f"<details><summary>{plain(argument)}</summary>\n\n{plain(body)}\n\n</details>"
+        summary = f"<summary>{plain(argument)}</summary>"
+        return f"<details>{summary}\n\n{plain(body)}\n\n</details>"
     if name == "math":
         return _formula(body, options.get("label"), lookup)
     if name == "code-block":

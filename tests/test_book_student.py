@@ -1,0 +1,311 @@
+"""The student notebooks: plain, complete, and executable, unfilled and solved."""
+
+import html
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from witnesses import CHAPTERS
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from course.plain import Unresolved, to_plain  # noqa: E402
+
+chapters = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
+
+
+# --- the converter ----------------------------------------------------------------
+
+
+class Lookup:
+    """Knows one of each kind."""
+
+    def equation(self, label):
+        return {"closed-form": "1.8"}[label]
+
+    def equation_link(self, label):
+        return f"({self.equation(label)})"
+
+    def numbered(self, label):
+        return {
+            "ex-1-1": ("Exercise 1.1", "https://site/1.html#ex-1-1"),
+            "fig-a": ("Figure 1.2", "https://site/1.html#fig-a"),
+        }[label]
+
+    def named(self, label):
+        return "One step", "https://site/1.html#one-step"
+
+    def document(self, path):
+        return "Notation", "https://site/notation.html"
+
+    def term(self, term):
+        return f"https://site/glossary.html#{term}"
+
+    def citation(self, key, textual):
+        return f"[Ho (2020)]({key})" if textual else f"[Ho, 2020]({key})"
+
+
+def plain(text):
+    return to_plain(text, Lookup())[0]
+
+
+@pytest.mark.parametrize(
+    ("myst", "expected"),
+    [
+        ("$$\nx = 1\n$$ (closed-form)", "$$\nx = 1 \\tag{1.8}\n$$"),
+        ("$$\nx = 1\n$$", "$$\nx = 1\n$$"),
+        ("by {eq}`closed-form`, see", "by (1.8), see"),
+        ("{ref}`sec-a`", "[One step](https://site/1.html#one-step)"),
+        ("{ref}`this <sec-a>`", "[this](https://site/1.html#one-step)"),
+        ("{numref}`fig-a`", "[Figure 1.2](https://site/1.html#fig-a)"),
+        ("{doc}`notation`", "[Notation](https://site/notation.html)"),
+        ("{term}`SNR`", "[SNR](https://site/glossary.html#SNR)"),
+        ("{term}`ratio <SNR>`", "[ratio](https://site/glossary.html#SNR)"),
+        ("{cite:p}`ho, song`", "([Ho, 2020](ho); [Ho, 2020](song))"),
+        ("{cite:t}`ho`", "[Ho (2020)](ho)"),
+        ("{math}`x^2`", "$x^2$"),
+        ("(sec-a)=\n## Title", "## Title"),
+        ("+++\n% a comment\ntext", "text"),
+        ("a formula $a +\nb$ here", "a formula $a + b$ here"),
+        ("`{eq}` is a role", "`{eq}` is a role"),
+        ("```python\n{eq}`x`\n(a)=\n```", "```python\n{eq}`x`\n(a)=\n```"),
+        ("```{note}\nCareful: {eq}`closed-form`.\n```", "> **Note.** Careful: (1.8)."),
+        ("```{tip} Now\n```", "> **Tip.** Now"),
+        ("```{admonition} Look\n:class: tip\na\n\nb\n```", "> **Look.** a\n>\n> b"),
+        (
+            ":::{dropdown} More\ntext\n:::",
+            "<details><summary>More</summary>\n\ntext\n\n</details>",
+        ),
+        (
+            "```{exercise} Name\n:label: ex-1-1\n\nDo it.\n```",
+            "### Exercise 1.1 (Name)\n\nDo it.",
+        ),
+        (
+            "```{solution} ex-1-1\n:class: dropdown\nsecret\n```",
+            "*[Exercise 1.1: the solution is folded beneath it in the book.]"
+            "(https://site/1.html#ex-1-1)*",
+        ),
+        (
+            "````{note}\n```python\nx\n```\n````",
+            "> **Note.**\n>\n> ```python\n> x\n> ```",
+        ),
+    ],
+)
+def test_plain_form(myst, expected):
+    assert plain(myst) == expected
+
+
+@pytest.mark.parametrize(
+    "myst",
+    [
+        "{unknown}`x`",
+        "```{unknown}\n```",
+        "```{note}\nnever closed",
+        "```{note}\n{unknown}`x`\n```",
+    ],
+)
+def test_what_has_no_plain_form_is_refused(myst):
+    with pytest.raises(Unresolved):
+        plain(myst)
+
+
+def test_an_unknown_label_is_refused():
+    with pytest.raises(KeyError):
+        plain("{eq}`nowhere`")
+
+
+def test_a_solution_is_left_out_over_several_cells():
+    first, still_open = to_plain(
+        "before\n\n```{solution-start} ex-1-1\n```\n\nsecret", Lookup()
+    )
+    assert still_open and "before" in first and "secret" not in first
+    assert to_plain("secret", Lookup(), still_open) == ("", True)
+    last, still_open = to_plain("secret\n```{solution-end}\n```\nafter", Lookup(), True)
+    assert (last, still_open) == ("after", False)
+
+
+# --- the notebooks of the built book ----------------------------------------------
+
+
+def student_notebook(built_book, chapter):
+    path = built_book / "notebooks" / chapter.name
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def texts(notebook):
+    """Markdown without its code blocks and code spans."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"^```.*?^```", "", cell.source, flags=re.S | re.M)
+            yield re.sub(r"`[^`\n]*`", "", text)
+
+
+@pytest.mark.slow
+@chapters
+def test_nothing_is_left_that_colab_shows_raw(built_book, chapter):
+    for text in texts(student_notebook(built_book, chapter)):
+        assert not re.search(r"\{[\w:-]+\}`|:::|```\{|^\([\w-]+\)=|^\+\+\+", text, re.M)
+        assert not re.search(r"\$\$\s*\([\w-]+\)", text)
+        assert not re.search(r"\]\((?!https://)", text), "a link that is not absolute"
+        assert "\\eqref" not in text
+
+
+@pytest.mark.slow
+@chapters
+def test_cells_are_empty_and_solutions_are_gone(built_book, chapter):
+    source = nbformat.read(chapter, as_version=4)
+    solutions = [
+        c.source for c in source.cells if "exercise-solution" in c.metadata.get("tags", [])
+    ]
+    student = student_notebook(built_book, chapter)
+    code = [c for c in student.cells if c.cell_type == "code"]
+    assert solutions
+    assert not any(c.outputs or c.execution_count for c in code)
+    assert not {c.source for c in code} & set(solutions)
+    assert not any("solution-start" in c.source for c in student.cells)
+    assert code[0].metadata.tags == ["setup"]
+
+
+@pytest.mark.slow
+@chapters
+def test_numbers_are_those_of_the_page(built_book, chapter):
+    page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
+    student = "\n".join(texts(student_notebook(built_book, chapter)))
+    on_page = re.findall(r'<span class="eqno">\(([\d.]+)\)', page)
+    assert re.findall(r"\\tag\{([\d.]+)\}", student) == on_page
+    exercises = re.findall(r'<span class="caption-number">\s*(Exercise [\d.]+)', page)
+    in_notebook = re.findall(r"^### (Exercise [\d.]+)", student, re.M)
+    assert in_notebook == exercises
+    # the number of an exercise is the one that its check goes by
+    checks = re.findall(
+        r'check\("([\d.]+)", (?!solution)',
+        "\n".join(c.source for c in student_notebook(built_book, chapter).cells),
+    )
+    assert set(checks) <= {number.split()[1] for number in exercises}
+    figures = re.findall(r'<span class="caption-number">(Figure [\d.]+)', page)
+    assert re.findall(r"^\*(Figure [\d.]+)\.\*", student, re.M) == figures
+
+
+@pytest.mark.slow
+@chapters
+def test_links_to_the_site_lead_somewhere(built_book, chapter):
+    site = site_address()
+    for text in texts(student_notebook(built_book, chapter)):
+        for link in re.findall(rf"\]\({re.escape(site)}([^)]*)\)", text):
+            page, _, anchor = link.partition("#")
+            target = (built_book / page).read_text(encoding="utf-8")
+            assert not anchor or f'id="{anchor}"' in html.unescape(target), link
+
+
+def site_address():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    owner, name = config["repository"]["url"].split("/")[-2:]
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
+@pytest.mark.slow
+@chapters
+def test_buttons_and_setup_cell_lead_to_the_repository_of_config(built_book, chapter):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    url = config["repository"]["url"]
+    page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
+    colab = url.replace("https://github.com", "https://colab.research.google.com/github")
+    assert f"{colab}/blob/gh-pages/notebooks/{chapter.name}" in page
+    assert f'href="../notebooks/{chapter.name}"' in page
+    setup = student_notebook(built_book, chapter).cells
+    setup = next(c for c in setup if c.cell_type == "code").source
+    assert f'"ddpm_course @ git+{url}"' in setup
+    assert '"google.colab" in sys.modules' in setup
+
+
+# --- executed ---------------------------------------------------------------------
+
+
+def run(notebook, folder, monkeypatch, strict):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("DDPM_STRICT", "1" if strict else "0")
+    client = NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    return [
+        "".join(o.text for o in c.outputs if o.output_type == "stream")
+        for c in notebook.cells
+        if c.cell_type == "code" and "exercise-check" in c.metadata.get("tags", [])
+    ]
+
+
+# the client that runs a kernel speaks of its own deprecations
+quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@quiet
+@pytest.mark.slow
+@chapters
+def test_runs_unfilled_in_an_empty_folder(built_book, chapter, tmp_path, monkeypatch):
+    student = student_notebook(built_book, chapter)
+    said = run(student, tmp_path, monkeypatch, strict=False)
+    assert said
+    assert all("not attempted yet" in text for text in said), said
+
+
+@quiet
+@pytest.mark.slow
+@chapters
+def test_runs_with_the_solutions_put_in(built_book, chapter, tmp_path, monkeypatch):
+    student = student_notebook(built_book, chapter)
+    filled = with_solutions(student, nbformat.read(chapter, as_version=4))
+    said = run(filled, tmp_path, monkeypatch, strict=True)
+    assert all(": correct" in text for text in said), said
+
+
+def with_solutions(student, source):
+    """The student notebook with each stub replaced by the chapter's solution."""
+    solutions = {}
+    for cell in source.cells:
+        if "exercise-solution" in cell.metadata.get("tags", []):
+            for number, name in re.findall(r'check\("([\d.]+)", (\w+)\)', cell.source):
+                solutions[number] = (name, cell.source)
+    cells = student.cells
+    for stub, check in zip(cells, cells[1:], strict=False):
+        if "exercise-stub" in stub.metadata.get("tags", []):
+            number, answer = re.search(
+                r'check\("([\d.]+)", (\w+)\)', check.source
+            ).groups()
+            name, code = solutions.pop(number)
+            stub.source = f"{code}\n{answer} = {name}"
+    assert not solutions
+    return student
+
+
+# --- installed in Colab -----------------------------------------------------------
+
+#: What Colab's image of August 2026 has. To replace one would restart the runtime.
+COLAB = {
+    "torch": "2.11.0",
+    "numpy": "2.1.3",
+    "sympy": "1.14.0",
+    "matplotlib": "3.10.0",
+    "scikit-learn": "1.6.1",
+    "tqdm": "4.67",
+    "pooch": "1.9.0",
+}
+
+
+def test_installing_replaces_none_of_colabs_packages():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "3.13.15" in SpecifierSet(project["requires-python"])
+    requirements = [Requirement(text) for text in project["dependencies"]]
+    assert {r.name for r in requirements} == set(COLAB)
+    for requirement in requirements:
+        assert COLAB[requirement.name] in requirement.specifier, requirement
