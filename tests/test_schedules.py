@@ -154,6 +154,13 @@ def test_few_steps_with_the_betas_of_a_thousand_are_not_noise_and_warn():
         NoiseSchedule.from_betas(linear_betas(200, 5e-4, 0.1))
 
 
+def test_the_warning_names_the_last_alpha_bar():
+    with pytest.warns(
+        UserWarning, match=r"alpha_bar\[T\] = 0.125 with T = 2: x_T keeps 35%"
+    ):
+        NoiseSchedule.from_betas([0.5, 0.75])
+
+
 def test_the_warning_points_at_the_caller():
     with pytest.warns(UserWarning, match="Use more steps or larger betas") as caught:
         NoiseSchedule.from_betas(torch.tensor([0.5]))
@@ -170,6 +177,12 @@ def test_the_warning_starts_above_a_hundredth():
 def test_a_schedule_is_frozen(schedule):
     with pytest.raises(AttributeError):
         schedule.beta = schedule.alpha
+
+
+def test_a_schedule_can_be_compared_and_be_a_key(schedule):
+    # by identity: equality of tensors would be a tensor
+    assert schedule == schedule and schedule != make_schedule("linear")
+    assert {schedule: 1}[schedule] == 1
 
 
 def test_to_moves_every_array(schedule):
