@@ -165,7 +165,9 @@ def test_nothing_is_left_that_colab_shows_raw(built_book, chapter):
 def test_cells_are_empty_and_solutions_are_gone(built_book, chapter):
     source = nbformat.read(chapter, as_version=4)
     solutions = [
-        c.source for c in source.cells if "exercise-solution" in c.metadata.get("tags", [])
+        c.source
+        for c in source.cells
+        if "exercise-solution" in c.metadata.get("tags", [])
     ]
     student = student_notebook(built_book, chapter)
     code = [c for c in student.cells if c.cell_type == "code"]
@@ -219,7 +221,9 @@ def test_buttons_and_setup_cell_lead_to_the_repository_of_config(built_book, cha
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     url = config["repository"]["url"]
     page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
-    colab = url.replace("https://github.com", "https://colab.research.google.com/github")
+    colab = url.replace(
+        "https://github.com", "https://colab.research.google.com/github"
+    )
     assert f"{colab}/blob/gh-pages/notebooks/{chapter.name}" in page
     assert f'href="../notebooks/{chapter.name}"' in page
     setup = student_notebook(built_book, chapter).cells

@@ -1,0 +1,216 @@
+"""The built pages in a browser, as a reader meets them: wide and narrow, light and dark."""
+
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import Error, sync_playwright
+
+pytestmark = pytest.mark.slow
+
+#: Chromium says this of every preloaded font, about its own cache.
+HARMLESS = "A preload for"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = next(
+        filter(
+            None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+        ),
+        None,
+    )
+    with sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(
+                executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+            )
+        except Error as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no Chromium to look with: {str(error).splitlines()[0]}")
+        yield launched
+        launched.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(built_book):
+    """The address of the built book, served from this machine."""
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=str(built_book))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def pages(built_book):
+    found = sorted(built_book.glob("book/*.html"))
+    assert found
+    return [path.relative_to(built_book).as_posix() for path in found]
+
+
+class Visit:
+    """A page that was opened, and what went wrong while it was."""
+
+    def __init__(self, browser, url, width, scheme):
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        self.page = self.context.new_page()
+        self.trouble, home = [], urlsplit(url).netloc
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("console", self._console)
+        self.page.on("requestfailed", lambda r: self.trouble.append(f"failed {r.url}"))
+        self.page.on("response", self._response)
+        self.page.on("request", lambda r: self._request(r, home))
+        self.page.goto(url, wait_until="load")
+        # MathJax is done when it says so; pages without formulas do not load it
+        self.page.evaluate("window.MathJax?.startup?.promise")
+        self.page.wait_for_load_state("networkidle")
+
+    def _console(self, message):
+        if message.type in ("error", "warning") and HARMLESS not in message.text:
+            self.trouble.append(message.text)
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.trouble.append(f"{response.status} {response.url}")
+
+    def _request(self, request, home):
+        if (
+            urlsplit(request.url).scheme != "data"
+            and urlsplit(request.url).netloc != home
+        ):
+            self.trouble.append(f"foreign {request.url}")
+
+    def __enter__(self):
+        return self.page, self.trouble
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+MEASURE = """() => {
+  const body = document.querySelector('article') ?? document.body;
+  const raw = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
+  const left = [];
+  while (raw.nextNode()) {
+    const parent = raw.currentNode.parentElement;
+    if (parent.closest('pre, code, script, style, mjx-container')) continue;
+    if (/\\$\\$|\\\\\\(|\\\\\\[|\\\\frac/.test(raw.currentNode.data)) left.push(raw.currentNode.data);
+  }
+  return {
+    overflow: document.documentElement.scrollWidth - window.innerWidth,
+    formulas: body.querySelectorAll('.math').length,
+    typeset: body.querySelectorAll('mjx-container').length,
+    broken: [...body.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent),
+    raw: left,
+    noAlt: [...document.images].filter(i => !i.alt.trim()).map(i => i.src),
+  };
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page(browser, site, pages, width, scheme):
+    for path in pages:
+        with Visit(browser, urljoin(site, path), width, scheme) as (page, trouble):
+            seen = page.evaluate(MEASURE)
+        assert trouble == [], path
+        assert seen["overflow"] <= 0, path
+        assert seen["typeset"] >= seen["formulas"], path
+        assert (seen["broken"], seen["raw"], seen["noAlt"]) == ([], [], []), path
+
+
+CONTRAST = """(selector) => {
+  const rgb = c => (c.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0.9) return c;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll(selector)].filter(e => e.textContent.trim()).map(e => {
+    const pair = [light(rgb(getComputedStyle(e).color)), light(ground(e))];
+    return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+  });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_legible(browser, site, pages, scheme):
+    """Contrast of at least 4.5 to 1, as WCAG asks of text."""
+    chapter = next(path for path in pages if "01_" in path)
+    with Visit(browser, urljoin(site, chapter), 1280, scheme) as (page, _):
+        for selector in (
+            "article p",
+            "article h2",
+            "article figcaption",
+            "article pre span",
+            "div.cell_output pre",
+            "mjx-container",
+        ):
+            ratios = page.evaluate(CONTRAST, selector)
+            assert ratios and min(ratios) >= 4.5, (selector, min(ratios, default=0))
+
+
+def test_the_slider_moves_without_a_kernel(browser, site):
+    url = urljoin(site, "book/01_forward_process.html")
+    with Visit(browser, url, 390, "light") as (page, _):
+        slider = page.locator("figure.slider")
+        before = slider.locator("div").evaluate("e => e.style.backgroundPosition")
+        slider.locator("input").fill("12")
+        after = slider.locator("div").evaluate("e => e.style.backgroundPosition")
+        assert after != before
+        assert "t = 500" in slider.locator("output").text_content()
+
+
+def test_solutions_are_folded_and_open(browser, site):
+    url = urljoin(site, "book/01_forward_process.html")
+    with Visit(browser, url, 1280, "light") as (page, _):
+        solution = page.locator(".solution.dropdown").first
+        code = solution.locator("pre").first
+        assert not code.is_visible()
+        solution.locator("button, summary").first.click()
+        code.wait_for(state="visible")
+
+
+def test_search_finds_a_term(browser, site):
+    url = urljoin(site, "search.html?q=signal-to-noise")
+    with Visit(browser, url, 1280, "light") as (page, trouble):
+        page.wait_for_selector("#search-results li a", timeout=10_000)
+        assert page.locator("#search-results li a").count() > 0
+    assert trouble == []
+
+
+def test_links_between_pages_lead_somewhere(browser, site, pages, built_book):
+    """Every relative link names a file of the book, and an id that is on the page."""
+    found, ids = set(), {}
+    for path in pages:
+        with Visit(browser, urljoin(site, path), 1280, "light") as (page, _):
+            links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+            ids[path] = set(
+                page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+            )
+        found |= {link for link in links if link.startswith(site)}
+    for link in found:
+        path, _, anchor = link.removeprefix(site).partition("#")
+        assert (built_book / (path.partition("?")[0] or "index.html")).exists(), link
+        if anchor and path in ids:
+            assert anchor in ids[path], link
