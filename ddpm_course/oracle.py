@@ -1,0 +1,236 @@
+"""The exact denoiser: data whose E[x_0 | x_t] is known without any network.
+
+For a mixture of Gaussians everything that a network is trained to predict has a
+closed form. Given its component k, x_0 ~ N(m_k, s_k² I) and x_t are jointly
+Gaussian, so x_t ~ N(√ᾱ_t m_k, v_k I) with v_k = ᾱ_t s_k² + 1 - ᾱ_t, and
+
+    E[x_0 | x_t, k]   = ((1 - ᾱ_t) m_k + √ᾱ_t s_k² x_t) / v_k,
+    Var[x_0 | x_t, k] = (1 - ᾱ_t) s_k² / v_k        of every coordinate.
+
+What remains is an average over r_k = P(k | x_t), a softmax over the components.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ddpm_course.parameterization import score_from_eps
+from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixture:
+    """The density Σ_k w_k N(m_k, s_k² I), and all that diffusing it leads to.
+
+    ``weights`` has shape (K,) and sums to 1; ``means`` has shape (K, D), or (K, …)
+    with the shape of one image; ``stds`` has shape (K,), or is one number for all.
+    They are kept as float64. A std of 0 makes its component a point.
+
+    Methods take x of shape (batch, D) or (batch, …), float32 or float64, and answer
+    in its dtype; inside they compute in float64. ``t`` is an int or an int64 tensor
+    (batch,) in 1 … T. All raise TypeError or ValueError for anything else, and
+    ValueError for weights, means or stds that make no mixture.
+    """
+
+    weights: Tensor
+    means: Tensor
+    stds: Tensor
+
+    def __post_init__(self) -> None:
+        means = torch.as_tensor(self.means, dtype=torch.float64)
+        weights, stds = (
+            torch.as_tensor(values, dtype=torch.float64, device=means.device)
+            for values in (self.weights, self.stds)
+        )
+        _check_mixture(weights, means, stds)
+        stds = stds.expand(len(weights))
+        for name, values in zip(
+            ("weights", "means", "stds"), (weights, means, stds), strict=True
+        ):
+            # copies: the caller's tensors may change, a value does not
+            object.__setattr__(self, name, values.detach().clone())
+
+    @classmethod
+    def of_points(cls, points: Tensor) -> GaussianMixture:
+        """A finite data set, (N, D) or (N, …), each point as likely as the other.
+
+        Its exact denoiser answers with an average of the points themselves.
+        """
+        n = len(points)
+        return cls(torch.full((n,), 1 / max(n, 1)), points, torch.zeros(()))
+
+    @classmethod
+    def ring(
+        cls, modes: int = 8, radius: float = 1.0, std: float = 0.05
+    ) -> GaussianMixture:
+        """Equal Gaussians on a circle in the plane, the first at (radius, 0)."""
+        if isinstance(modes, bool) or not isinstance(modes, int) or modes < 1:
+            raise ValueError(f"modes={modes!r}: expected how many, an int >= 1")
+        angle = 2 * math.pi / modes * torch.arange(modes, dtype=torch.float64)
+        means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
+        return cls(torch.full((modes,), 1 / modes), means, torch.as_tensor(std))
+
+    def to(self, device: torch.device | str) -> GaussianMixture:
+        """The same mixture with its tensors on another device."""
+        return GaussianMixture(
+            self.weights.to(device), self.means.to(device), self.stds.to(device)
+        )
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n independent draws of x_0: float64, shape (n, D) or (n, …)."""
+        k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        means = self.means[k]
+        eps = torch.empty_like(means).normal_(generator=generator)
+        return means + along_batch(self.stds[k], means) * eps
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x_0) in nats, shape (batch,).
+
+        Raises ValueError when a std is 0: a point has no density.
+        """
+        self._check_shape(x=x)
+        if (self.stds == 0).any():
+            raise ValueError(
+                "stds contains 0: a point has no density. Give it a width, or ask "
+                "for log_prob_t, the density of x_t, at t >= 1"
+            )
+        log_joint, _ = self._log_joint(x, self.weights.new_ones(1, 1))
+        return log_joint.logsumexp(dim=1).to(x.dtype)
+
+    def log_prob_t(
+        self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
+    ) -> Tensor:
+        """log q(x_t) in nats, shape (batch,): Σ_k w_k N(x_t; √ᾱ_t m_k, v_k I)."""
+        log_joint, _ = self._log_joint(x_t, self._alpha_bar(schedule, x_t, t))
+        return log_joint.logsumexp(dim=1).to(x_t.dtype)
+
+    def x0_mean(self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """E[x_0 | x_t] = Σ_k r_k E[x_0 | x_t, k], shape of x_t.
+
+        Of all functions of (x_t, t) the one with the smallest E‖x_0 - x̂_0‖².
+        """
+        x, abar, r, v = self._posterior(schedule, x_t, t)
+        on_x_t = abar.sqrt() * (r / v) @ self.stds[:, None] ** 2
+        mean = (1 - abar) * (r / v) @ self.means.flatten(1) + on_x_t * x
+        return mean.to(x_t.dtype).reshape(x_t.shape)
+
+    def x0_variance(
+        self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
+    ) -> Tensor:
+        """Var[x_0 | x_t] of every coordinate, shape of x_t.
+
+        The law of total variance: Σ_k r_k (Var[x_0 | x_t, k] + (E[x_0 | x_t, k] -
+        E[x_0 | x_t])²). Its mean over x_t is the floor of the x_0 loss, what is
+        left when the network is perfect.
+        """
+        x, abar, r, v = self._posterior(schedule, x_t, t)
+        mean = self.x0_mean(schedule, x_t.double(), t).flatten(1)
+        variance = torch.zeros_like(x)
+        # one component after another: (batch, K, D) at once may exceed the memory
+        for k, (m, s) in enumerate(zip(self.means.flatten(1), self.stds, strict=True)):
+            r_k, v_k = r[:, k, None], v[:, k, None]
+            mean_k = ((1 - abar) * m + abar.sqrt() * s**2 * x) / v_k
+            variance = variance + r_k * ((1 - abar) * s**2 / v_k + (mean_k - mean) ** 2)
+        return variance.to(x_t.dtype).reshape(x_t.shape)
+
+    def eps_mean(self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """E[ε | x_t] = Σ_k r_k √(1 - ᾱ_t) (x_t - √ᾱ_t m_k) / v_k, shape of x_t."""
+        x, abar, r, v = self._posterior(schedule, x_t, t)
+        centre = abar.sqrt() * (r / v) @ self.means.flatten(1)
+        eps = (1 - abar).sqrt() * ((r / v).sum(dim=1, keepdim=True) * x - centre)
+        return eps.to(x_t.dtype).reshape(x_t.shape)
+
+    def score(self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """∇ log q(x_t), shape of x_t (equation ``score``, averaged over x_0).
+
+        Equation ``tweedie`` makes E[x_0 | x_t] of it.
+        """
+        return score_from_eps(schedule, t, self.eps_mean(schedule, x_t, t))
+
+    def denoiser(
+        self, schedule: NoiseSchedule
+    ) -> Callable[[Tensor, int | Tensor], Tensor]:
+        """``x0_mean`` as a function (x_t, t) → x̂_0, all that samplers ask for."""
+        return partial(self.x0_mean, schedule)
+
+    def _posterior(
+        self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """x_t as (batch, D), ᾱ_t as (batch or 1, 1), r_k and v_k; float64."""
+        abar = self._alpha_bar(schedule, x_t, t)
+        log_joint, v = self._log_joint(x_t, abar)
+        return x_t.double().flatten(1), abar, log_joint.softmax(dim=1), v
+
+    def _alpha_bar(
+        self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
+    ) -> Tensor:
+        """ᾱ_t as (batch, 1), or (1, 1) for all, after checking the arguments."""
+        check_data(schedule, x_t=x_t)
+        check_time(schedule, t, x_t)
+        self._check_shape(x_t=x_t)
+        return schedule.alpha_bar[t].reshape(-1, 1)
+
+    def _log_joint(self, x: Tensor, abar: Tensor) -> tuple[Tensor, Tensor]:
+        """log w_k N(x; √ᾱ m_k, v_k I), (batch, K), and v_k, (batch or 1, K)."""
+        v = abar * self.stds**2 + (1 - abar)
+        means = self.means.flatten(1)
+        # ‖x - √ᾱ m‖ = √ᾱ ‖x / √ᾱ - m‖: the means stay the same for the whole batch;
+        # the faster way by a matrix product would lose the digits of near points
+        distance = abar.sqrt() * torch.cdist(
+            x.double().flatten(1) / abar.sqrt(),
+            means,
+            compute_mode="donot_use_mm_for_euclid_dist",
+        )
+        log_normal = -(distance**2 / v + means.shape[1] * (2 * math.pi * v).log()) / 2
+        return self.weights.log() + log_normal, v
+
+    def _check_shape(self, **data: Tensor) -> None:
+        ((name, x),) = data.items()
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise TypeError(f"{name}={x!r}: expected a float32 or float64 tensor")
+        if x.shape[1:] != self.means.shape[1:] or x.ndim < 2:
+            wanted = ", ".join(map(str, ("batch", *self.means.shape[1:])))
+            raise ValueError(
+                f"{name} has shape {tuple(x.shape)}: expected ({wanted}), as the means "
+                f"have shape {tuple(self.means.shape)}"
+            )
+        if x.device != self.means.device:
+            raise ValueError(
+                f"{name} is on {x.device}, the mixture on {self.means.device}: "
+                f"use mixture.to({name}.device)"
+            )
+
+
+def _check_mixture(weights: Tensor, means: Tensor, stds: Tensor) -> None:
+    if means.ndim < 2 or 0 in means.shape:
+        raise ValueError(
+            f"means has shape {tuple(means.shape)}: expected (K, D) or (K, …), one "
+            "row for each component; for numbers on a line use means[:, None]"
+        )
+    K = len(means)
+    if weights.shape != (K,):
+        raise ValueError(
+            f"weights has shape {tuple(weights.shape)}: expected ({K},), one for each "
+            "row of means"
+        )
+    if stds.shape not in ((), (K,)):
+        raise ValueError(
+            f"stds has shape {tuple(stds.shape)}: expected ({K},), one for each row of "
+            "means, or one number for all"
+        )
+    for name, values in (("weights", weights), ("stds", stds)):
+        if not (values >= 0).all():  # true for nan as well
+            raise ValueError(f"{name} contains {values.min():g}: expected numbers >= 0")
+    for name, values in (("means", means), ("stds", stds)):
+        if not values.isfinite().all():
+            raise ValueError(f"{name} contains nan or inf: expected finite numbers")
+    if not abs(weights.sum() - 1) < 1e-6:
+        raise ValueError(
+            f"weights sum to {weights.sum():g}: expected 1; use weights / weights.sum()"
+        )
