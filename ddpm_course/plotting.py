@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
-from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 GREY = "#7d7d7d"  # legible on white and on near-black
 #: A colour and a dash for each schedule: either alone tells them apart.
@@ -89,13 +92,16 @@ def slider(frames: Tensor, labels: Sequence[str], alt: str) -> HTML:
 
     All frames are one JPEG inside the page, stacked; the slider moves the window.
     """
+    from IPython.display import HTML  # there in every notebook, not needed elsewhere
+
     pixels = to_pixels(frames).flatten(0, 1).expand(-1, -1, 3).numpy()
     buffer = BytesIO()
     plt.imsave(buffer, pixels, format="jpeg", pil_kwargs={"quality": 70})
     data = base64.b64encode(buffer.getvalue()).decode()
+    step = 100 / (len(frames) - 1)
     move = (
         "const f=this.closest('figure'),v=+this.value;"
-        f"f.querySelector('div').style.backgroundPosition='0 '+v*{100 / (len(frames) - 1)}+'%';"
+        f"f.querySelector('div').style.backgroundPosition='0 '+v*{step}+'%';"
         "f.querySelector('output').textContent=this.dataset.labels.split('|')[v]"
     )
     return HTML(

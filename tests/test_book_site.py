@@ -1,4 +1,4 @@
-"""The built pages in a browser, as a reader meets them: wide and narrow, light and dark."""
+"""The built pages in a browser: wide and narrow, light and dark."""
 
 import os
 import shutil
@@ -109,13 +109,15 @@ MEASURE = """() => {
   while (raw.nextNode()) {
     const parent = raw.currentNode.parentElement;
     if (parent.closest('pre, code, script, style, mjx-container')) continue;
-    if (/\\$\\$|\\\\\\(|\\\\\\[|\\\\frac/.test(raw.currentNode.data)) left.push(raw.currentNode.data);
+    const text = raw.currentNode.data;
+    if (/\\$\\$|\\\\\\(|\\\\\\[|\\\\frac/.test(text)) left.push(text);
   }
+  const broken = [...body.querySelectorAll('mjx-merror, [data-mjx-error]')];
   return {
     overflow: document.documentElement.scrollWidth - window.innerWidth,
     formulas: body.querySelectorAll('.math').length,
     typeset: body.querySelectorAll('mjx-container').length,
-    broken: [...body.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent),
+    broken: broken.map(e => e.textContent),
     raw: left,
     noAlt: [...document.images].filter(i => !i.alt.trim()).map(i => i.src),
   };
@@ -146,7 +148,8 @@ CONTRAST = """(selector) => {
     }
     return [255, 255, 255];
   };
-  return [...document.querySelectorAll(selector)].filter(e => e.textContent.trim()).map(e => {
+  const all = [...document.querySelectorAll(selector)];
+  return all.filter(e => e.textContent.trim()).map(e => {
     const pair = [light(rgb(getComputedStyle(e).color)), light(ground(e))];
     return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
   });

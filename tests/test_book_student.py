@@ -4,6 +4,7 @@ import html
 import re
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -281,7 +282,7 @@ def with_solutions(student, source):
             for number, name in re.findall(r'check\("([\d.]+)", (\w+)\)', cell.source):
                 solutions[number] = (name, cell.source)
     cells = student.cells
-    for stub, check in zip(cells, cells[1:], strict=False):
+    for stub, check in pairwise(cells):
         if "exercise-stub" in stub.metadata.get("tags", []):
             number, answer = re.search(
                 r'check\("([\d.]+)", (\w+)\)', check.source

@@ -44,7 +44,7 @@ _SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mi
 
 
 def tidy(latex: str) -> str:
-    """One spelling for what is typeset alike: x_{t} is x_t, \\epsilon is \\varepsilon."""
+    """One spelling for what is typeset alike: x_{t} and x_t, ``epsilon`` and so on."""
     latex = re.sub(r"\\[lr]?Vert(?![A-Za-z])", r"\\|", latex)
     # the ledger has the square of one coordinate for a squared norm
     latex = re.sub(r"\\\|(.*?)\\\|(_\{?2\}?)?", r" (\1) ", latex, flags=re.S)
@@ -146,7 +146,10 @@ def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | 
         for got, want in zip(read, wanted, strict=True):
             difference = residual(got, want)
             if difference != 0:
-                return f"{name}: {side} is {got}, the ledger has {want}: off by {difference}"
+                return (
+                    f"{name}: {side} is {got}, the ledger has {want}: "
+                    f"off by {difference}"
+                )
     return None if sides else f"{name}: there is no right side in {latex}"
 
 
@@ -234,6 +237,7 @@ def _environments() -> Iterator[dict]:
         for step in range(1, T + 1):  # a likely path: densities of others underflow
             path[step] *= betas[step - 1].sqrt()
             path[step] += (1 - betas[step - 1]).sqrt() * path[step - 1]
+        walk = path.numpy()
         for t in range(1, T + 1):
             data = {
                 name: torch.randn(3, generator=generator, dtype=torch.float64)
@@ -270,7 +274,7 @@ def _environments() -> Iterator[dict]:
                     "mu_theta": on_x0 * data["x0_hat"] + on_x_t * data["x_t"],
                     "functions": {
                         "alpha": lambda s, alpha=alpha: alpha[s],
-                        "q_s": lambda s, x=path.numpy(), beta=beta: norm.pdf(
+                        "q_s": lambda s, x=walk, beta=beta: norm.pdf(
                             x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
                         ).prod(),
                     },
