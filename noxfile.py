@@ -78,6 +78,7 @@ def execute(session: nox.Session) -> None:
         *("jupyter", "nbconvert", "--to=notebook", "--execute", "--inplace"),
         "--ExecutePreprocessor.kernel_name=python3",
         "--ExecutePreprocessor.record_timing=False",
+        "--ExecutePreprocessor.coalesce_streams=True",
         "--ExecutePreprocessor.store_widget_state=False",
         *map(str, chapters),
         env=ONE_THREAD,
