@@ -62,8 +62,8 @@ class GaussianMixture:
 
         Its exact denoiser answers with an average of the points themselves.
         """
-        n = len(points)
-        return cls(torch.full((n,), 1 / max(n, 1)), points, torch.zeros(()))
+        weights = torch.ones(len(points), dtype=torch.float64)
+        return cls(weights / len(points), points, torch.zeros(()))
 
     @classmethod
     def ring(
@@ -74,7 +74,8 @@ class GaussianMixture:
             raise ValueError(f"modes={modes!r}: expected how many, an int >= 1")
         angle = 2 * math.pi / modes * torch.arange(modes, dtype=torch.float64)
         means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
-        return cls(torch.full((modes,), 1 / modes), means, torch.as_tensor(std))
+        weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
+        return cls(weights, means, torch.tensor(std, dtype=torch.float64))
 
     def to(self, device: torch.device | str) -> GaussianMixture:
         """The same mixture with its tensors on another device."""
@@ -94,7 +95,7 @@ class GaussianMixture:
 
         Raises ValueError when a std is 0: a point has no density.
         """
-        self._check_shape(x=x)
+        self._check_x("x", x)
         if (self.stds == 0).any():
             raise ValueError(
                 "stds contains 0: a point has no density. Give it a width, or ask "
@@ -173,7 +174,7 @@ class GaussianMixture:
         """ᾱ_t as (batch, 1), or (1, 1) for all, after checking the arguments."""
         check_data(schedule, x_t=x_t)
         check_time(schedule, t, x_t)
-        self._check_shape(x_t=x_t)
+        self._check_x("x_t", x_t)
         return schedule.alpha_bar[t].reshape(-1, 1)
 
     def _log_joint(self, x: Tensor, abar: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,10 +191,10 @@ class GaussianMixture:
         log_normal = -(distance**2 / v + means.shape[1] * (2 * math.pi * v).log()) / 2
         return self.weights.log() + log_normal, v
 
-    def _check_shape(self, **data: Tensor) -> None:
-        ((name, x),) = data.items()
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise TypeError(f"{name}={x!r}: expected a float32 or float64 tensor")
+    def _check_x(self, name: str, x: Tensor) -> None:
+        if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
+            kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise TypeError(f"{name} is {kind}: expected a float32 or float64 tensor")
         if x.shape[1:] != self.means.shape[1:] or x.ndim < 2:
             wanted = ", ".join(map(str, ("batch", *self.means.shape[1:])))
             raise ValueError(
