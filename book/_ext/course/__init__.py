@@ -11,7 +11,7 @@ from . import buttons, pages, student
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("notation", pages.NotationTable)
-    app.add_directive("concordance", pages.ConcordanceTable)
+    app.add_directive("concordance", pages.Concordance)
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("build-finished", student.write_all)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

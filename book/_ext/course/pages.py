@@ -1,6 +1,8 @@
 """Tables that are made from data: the notation and the concordance."""
 
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import yaml
@@ -16,32 +18,32 @@ CONCORDANCE = BOOK / "concordance.yml"
 WRITTEN = {int(path.name[:2]) for path in BOOK.glob("[0-9][0-9]_*.ipynb")}
 
 
-class _MarkdownTable(SphinxDirective):
-    """A directive that writes its table as Markdown and lets MyST read it."""
+class _FromMarkdown(SphinxDirective):
+    """A directive that writes Markdown from data and lets MyST read it."""
 
     def run(self) -> list:
         lines = StringList(self.lines(), source=self.get_source_info()[0])
-        container = nodes.container()
+        container = nodes.container(classes=[self.name])
         self.state.nested_parse(lines, self.content_offset, container)
-        return container.children
+        return [container]
 
     def lines(self) -> list[str]:
         raise NotImplementedError
 
 
-class NotationTable(_MarkdownTable):
+class NotationTable(_FromMarkdown):
     """``{notation}``: every symbol of the ledger."""
 
     def lines(self) -> list[str]:
         rows = [
-            f"| ${n.latex.replace('|', chr(92) + 'vert ')}$ | `{name}` | {n.meaning} |"
+            f"| ${_in_table(n.latex)}$ | `{name}` | {_in_table(n.meaning)} |"
             for name, n in NOTATION.items()
         ]
         return ["| symbol | in Python | meaning |", "|---|---|---|", *rows]
 
 
-class ConcordanceTable(_MarkdownTable):
-    """``{concordance} slides``: all rows of one document."""
+class Concordance(_FromMarkdown):
+    """``{concordance} slides``: all rows of one document, by place."""
 
     required_arguments = 1
 
@@ -49,10 +51,12 @@ class ConcordanceTable(_MarkdownTable):
         rows = [r for r in rows_of_concordance() if r["document"] == self.arguments[0]]
         if not rows:
             raise self.error(f"no document {self.arguments[0]!r} in {CONCORDANCE.name}")
-        head = ["| place | what stands there | in this book |", "|---|---|---|"]
-        return head + [
-            f"| {_text(row['place'])} | {_quote(row)} | {_where(row)} |" for row in rows
-        ]
+        lines = []
+        for place, there in groupby(rows, key=itemgetter("place")):
+            lines += ["", f"**{_text(place)}**", ""]
+            for row in there:
+                lines += [f"- {_quote(row)}\\", f"  → {_where(row)}"]
+        return lines
 
 
 @cache
@@ -65,7 +69,7 @@ def rows_of_concordance() -> list[dict]:
 
 
 def _text(text: str) -> str:
-    """Plain text, safe inside a Markdown table."""
+    """Plain text, safe inside Markdown."""
     for character in "\\`*_{}[]<>#$|~":
         text = text.replace(character, "\\" + character)
     return text
@@ -75,14 +79,25 @@ def _quote(row: dict) -> str:
     is_formula = row["kind"] == "equation" and "\\" in row["quote"]
     if not is_formula:
         return f"*{row['kind']}*: {_text(row['quote'])}"
-    latex = row["quote"].replace(r"\|", r"\Vert ").replace("|", r"\vert ")
-    return f"$\\displaystyle {' '.join(latex.split())}$"
+    return f"$\\displaystyle {' '.join(row['quote'].split())}$"
+
+
+def _in_table(latex: str) -> str:
+    """LaTeX without the bar that would end a cell of a Markdown table."""
+    return latex.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
 
 
 def _where(row: dict) -> str:
-    """Links to the equation, section, exercise, figure or note."""
+    """Links to the equation, section, exercise, figure or note.
+
+    An equation's first three witnesses always hold, or a test would fail; the
+    fourth, the document, may have slipped.
+    """
     written = [e for e in row["equations"] if e.chapter in WRITTEN]
     links = [f"{{eq}}`{equation.label}`" for equation in written]
+    if links and row["kind"] == "equation":
+        source = "but not this source" if "slip" in row else "source"
+        links[-1] += f" (proof, print, code, {source})"
     if "to" in row:
         links.append(_link(row["to"]))
     if not links:
