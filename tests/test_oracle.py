@@ -1,4 +1,4 @@
-"""The exact denoiser, against integration, conditioning by covariances, and autograd."""
+"""The exact denoiser, against integration, block covariances and autograd."""
 
 import dataclasses
 import math
@@ -84,6 +84,7 @@ def test_bayes_on_a_grid_in_one_dimension(schedule, t):
 
 
 @pytest.mark.parametrize("t", (1, 300, 1000))
+@pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 def test_bayes_on_a_grid_in_two_dimensions(schedule, t):
     mixture = GaussianMixture.ring(modes=5, radius=0.8, std=0.2)
     axis = np.linspace(-2.5, 2.5, 1001)
@@ -221,7 +222,7 @@ def test_tweedie(schedule, mixture):
         ],
         dim=1,
     )
-    # to ᾱ_T = 2.4e-9 the slope is a difference of numbers 20 000 times as large
+    # at ᾱ_T = 2.4e-9 the variance is a difference of numbers 20 000 times as large
     torch.testing.assert_close(
         mixture.x0_variance(schedule, x_t.detach(), EVERY_T),
         (1 - abar) / abar.sqrt() * slope,
@@ -310,7 +311,7 @@ def test_points_from_the_nearest_one_to_the_mean_of_all(schedule):
     )
     assert (mixture.x0_variance(schedule, x_1, 1) < 1e-20).all()
     x_T = normal(40, 1, 2, 3)
-    reach = 20 * schedule.alpha_bar[-1].sqrt().item()  # exactly so for ᾱ = 0
+    reach = 20 * schedule.alpha_bar[-1].sqrt().item()  # 0 for pure noise
     assert (mixture.x0_mean(schedule, x_T, 1000) - POINTS.mean(0)).abs().max() < reach
     spread = POINTS.var(dim=0, correction=0)
     assert (mixture.x0_variance(schedule, x_T, 1000) - spread).abs().max() < reach
@@ -320,9 +321,8 @@ def test_points_have_no_density_until_noise_is_added():
     mixture = GaussianMixture.of_points(POINTS)
     with pytest.raises(ValueError, match=r"stds contains 0.*log_prob_t"):
         mixture.log_prob(POINTS)
-    assert torch.equal(
-        mixture.sample(3).flatten(1).isfinite().all(), torch.tensor(True)
-    )
+    drawn = mixture.sample(200, torch.Generator().manual_seed(0))
+    assert (drawn[:, None] == POINTS).flatten(2).all(2).any(1).all()
 
 
 # --- samples ----------------------------------------------------------------------
@@ -339,9 +339,6 @@ def test_moments_of_samples(mixture):
     for statistic, expected in ((deviation, 0), (deviation**2, variance)):
         error = statistic.std(dim=0) / n**0.5
         assert ((statistic.mean(dim=0) - expected).abs() < 5 * error).all()
-    # the coordinates of one draw share their component, and nothing else
-    log_prob = mixture.log_prob(x)
-    assert torch.logsumexp(-log_prob, 0).isfinite()
 
 
 def test_each_component_is_drawn_with_its_own_weight_and_width():
