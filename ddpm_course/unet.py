@@ -1,0 +1,222 @@
+"""The network: a function of an image and a time, (x, t) → an image of that shape.
+
+It knows nothing of diffusion. What its output means, the noise, the clean image or
+the velocity, is decided by the loss that it is trained with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
+    """Sines and cosines of t: (batch,) → (batch, dim), float32 in [-1, 1].
+
+    The frequencies run geometrically from 1 to 1 / max_period, so that near times
+    get near vectors and far times far ones. Equation ``time-embedding``. Raises
+    ValueError unless dim is even and at least 4.
+    """
+    if dim < 4 or dim % 2:
+        raise ValueError(f"dim={dim}: expected an even number >= 4, half for each wave")
+    steps = torch.arange(dim // 2, device=t.device) / (dim // 2 - 1)
+    angles = t.float()[:, None] * torch.exp(-math.log(max_period) * steps)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm with the most groups, at most 32, that divide the channels."""
+    groups = max(n for n in range(1, 33) if channels % n == 0)
+    return nn.GroupNorm(groups, channels)
+
+
+def zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer with its parameters set to 0: its block begins as the identity."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x, time): (B, C_in, H, W), (B, E) → (B, C_out, H, W)."""
+
+    def __init__(self, c_in: int, c_out: int, c_time: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_1 = group_norm(c_in)
+        self.conv_1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.time = nn.Linear(c_time, c_out)
+        self.norm_2 = group_norm(c_out)
+        self.dropout = nn.Dropout(dropout)
+        self.conv_2 = zero(nn.Conv2d(c_out, c_out, 3, padding=1))
+        self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.conv_1(F.silu(self.norm_1(x)))
+        h = h + self.time(time)[:, :, None, None]
+        h = self.conv_2(self.dropout(F.silu(self.norm_2(h))))
+        return self.skip(x) + h
+
+
+class SelfAttention(nn.Module):
+    """Every pixel looks at every other one: (B, C, H, W) → (B, C, H, W)."""
+
+    def __init__(self, channels: int, heads: int = 1) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(
+                f"heads={heads} does not divide the {channels} channels: use a divisor"
+            )
+        self.heads = heads
+        self.norm = group_norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zero(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        qkv = self.qkv(self.norm(x))
+        qkv = qkv.reshape(batch, 3, self.heads, channels // self.heads, height * width)
+        # contiguous: otherwise the fast attention kernels are passed over
+        q, k, v = qkv.transpose(-1, -2).contiguous().unbind(1)  # (B, heads, HW, C')
+        h = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(h.transpose(-1, -2).reshape(x.shape))
+
+
+class Downsample(nn.Module):
+    """Half the height and width, by a convolution of stride 2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Twice the height and width: each pixel four times, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Level(nn.Module):
+    """A residual block, with attention behind it where asked for."""
+
+    def __init__(
+        self, c_in: int, c_out: int, c_time: int, dropout: float, heads: int
+    ) -> None:
+        super().__init__()
+        self.block = ResidualBlock(c_in, c_out, c_time, dropout)
+        self.attention = SelfAttention(c_out, heads) if heads else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        return self.attention(self.block(x, time))
+
+
+class UNet(nn.Module):
+    """DDPM's U-Net: (x, t) → an image of the shape of x.
+
+    ``x`` has shape (B, in_channels, H, W), H and W divisible by 2 to the number of
+    levels less one; ``t`` is int64 of shape (B,). Level i has
+    ``channels * multipliers[i]`` channels, ``blocks`` residual blocks, and attention
+    behind each if i is in ``attention_levels``; the middle always has attention.
+    Raises ValueError for a size or a setting that does not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        channels: int = 32,
+        multipliers: Sequence[int] = (1, 2, 2),
+        blocks: int = 2,
+        attention_levels: Sequence[int] = (2,),
+        heads: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not multipliers or not set(attention_levels) <= set(range(len(multipliers))):
+            raise ValueError(
+                f"attention_levels={tuple(attention_levels)}: expected levels among "
+                f"0 … {len(multipliers) - 1}, one for each of the multipliers"
+            )
+        self.channels, self.factor = channels, 2 ** (len(multipliers) - 1)
+        c_time = 4 * channels
+        self.time = nn.Sequential(
+            nn.Linear(channels, c_time), nn.SiLU(), nn.Linear(c_time, c_time), nn.SiLU()
+        )
+        widths = [channels * m for m in multipliers]
+        with_heads = [heads if i in attention_levels else 0 for i in range(len(widths))]
+
+        self.first = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.down, skips, c = nn.ModuleList(), [channels], channels
+        for i, width in enumerate(widths):
+            for _ in range(blocks):
+                self.down.append(Level(c, width, c_time, dropout, with_heads[i]))
+                c = width
+                skips.append(c)
+            if i < len(widths) - 1:
+                self.down.append(Downsample(c))
+                skips.append(c)
+
+        self.middle = nn.ModuleList(
+            [Level(c, c, c_time, dropout, heads), Level(c, c, c_time, dropout, 0)]
+        )
+
+        self.up = nn.ModuleList()
+        for i, width in reversed(list(enumerate(widths))):
+            for _ in range(blocks + 1):
+                c_in = c + skips.pop()
+                self.up.append(Level(c_in, width, c_time, dropout, with_heads[i]))
+                c = width
+            if i > 0:
+                self.up.append(Upsample(c))
+        self.norm = group_norm(c)
+        self.last = zero(nn.Conv2d(c, in_channels, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        if height % self.factor or width % self.factor:
+            raise ValueError(
+                f"x has {height} x {width} pixels: expected multiples of {self.factor}, "
+                "since each level halves them; pad the images or use fewer multipliers"
+            )
+        time = self.time(time_embedding(t, self.channels))
+        h = self.first(x)
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, time) if isinstance(layer, Level) else layer(h)
+            skips.append(h)
+        for layer in self.middle:
+            h = layer(h, time)
+        for layer in self.up:
+            if isinstance(layer, Level):
+                h = layer(torch.cat([h, skips.pop()], dim=1), time)
+            else:
+                h = layer(h)
+        return self.last(F.silu(self.norm(h)))
+
+
+class MLP(nn.Module):
+    """A small network for points: (x, t) → (B, dim), for x of shape (B, dim).
+
+    ``frequencies`` random waves of x, fixed at the start, let it draw sharp shapes.
+    """
+
+    def __init__(self, dim: int = 2, width: int = 128, depth: int = 3) -> None:
+        super().__init__()
+        self.width = width
+        layers: list[nn.Module] = [nn.Linear(dim + width, width), nn.SiLU()]
+        for _ in range(depth - 1):
+            layers += [nn.Linear(width, width), nn.SiLU()]
+        self.net = nn.Sequential(*layers, nn.Linear(width, dim))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.net(torch.cat([x, time_embedding(t, self.width)], dim=1))
