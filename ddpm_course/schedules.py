@@ -271,6 +271,6 @@ def _check_betas(betas: Tensor) -> None:
         i = int(falls.nonzero()[0])
         raise ValueError(
             f"betas falls from {betas[i]:g} to {betas[i + 1]:g} at t = {i + 2}: "
-            "expected a schedule that never decreases; sort it, or check for a reversed "
-            "order"
+            "expected a schedule that never decreases; sort it, or check for a "
+            "reversed order"
         )

@@ -185,8 +185,8 @@ class UNet(nn.Module):
         height, width = x.shape[-2:]
         if height % self.factor or width % self.factor:
             raise ValueError(
-                f"x has {height} x {width} pixels: expected multiples of {self.factor}, "
-                "since each level halves them; pad the images or use fewer multipliers"
+                f"x has {height} x {width} pixels: expected multiples of "
+                f"{self.factor}, since each level halves them; pad the images or use fewer multipliers"
             )
         time = self.time(time_embedding(t, self.channels))
         h = self.first(x)
