@@ -11,7 +11,7 @@ import sympy as sp
 import torch
 from witnesses import BOOK, cells
 
-from ddpm_course import exercises, schedules
+from ddpm_course import exercises, posterior, schedules
 from ddpm_course.equations import (
     NOTATION,
     abar_prev,
@@ -509,6 +509,72 @@ def test_three_noises_by_their_variances():
 def test_the_factor_of_exercise_1_1_keeps_the_variance():
     factor = reference("1.1")
     assert sp.simplify(factor**2 + beta_t) == 1
+
+
+def test_references_of_chapter_3_agree_with_the_package():
+    betas = torch.linspace(0.05, 0.95, 6, dtype=torch.float64)
+    schedule = schedules.NoiseSchedule.from_betas(betas)
+    generator = torch.Generator().manual_seed(0)
+    x0, x = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    alpha, abar = schedule.alpha, schedule.alpha_bar
+    for time in range(1, 7):
+        variance = posterior.posterior_variance(schedule, time)
+        mean = posterior.posterior_mean(schedule, x0, x, time)
+        close = torch.testing.assert_close
+        close(reference("3.2")(schedule.beta, abar, time), variance)
+        close(reference("3.3")(alpha, abar, x0, x, time), mean)
+        if time > 1:  # two opinions, of x_t and of x_0
+            prior = abar[time - 1].sqrt() * x0, 1 - abar[time - 1]
+            kept = alpha[time]
+            product = reference("3.1")(x / kept.sqrt(), (1 - kept) / kept, *prior)
+            close(product, (mean, variance))
+
+
+def test_two_steps_back_by_conditioning_the_joint_gaussian():
+    """Exercise 3.4 from the covariance of (x_1, x_3), given x_0, in plain numbers."""
+    betas = {1: 0.1, 2: 0.25, 3: 0.4}
+    own = {0: 0.0}
+    for i, b in betas.items():
+        own[i] = (1 - b) * own[i - 1] + b
+    covariance = math.sqrt((1 - betas[2]) * (1 - betas[3])) * own[1]
+    value = reference("3.4").subs({alpha(i): 1 - b for i, b in betas.items()})
+    assert float(value) == pytest.approx(own[1] - covariance**2 / own[3], abs=1e-15)
+
+
+@pytest.mark.parametrize("time", [2, 3, 6])
+def test_without_the_clean_image_by_bayes_on_a_grid(time):
+    """Exercise 3.5: q(x_{t-1} | x_t) from the mixture q(x_{t-1}), no x_0 in sight."""
+    betas = torch.linspace(0.05, 0.95, 6, dtype=torch.float64)
+    schedule = schedules.NoiseSchedule.from_betas(betas)
+    kept, abar = schedule.alpha[time], schedule.alpha_bar[time - 1]
+    grid = torch.linspace(-9, 9, 200_001, dtype=torch.float64)
+    prior = sum(
+        torch.exp(-((grid - sign * abar.sqrt()) ** 2) / (2 * (1 - abar)))
+        for sign in (1, -1)
+    )
+    x_t = torch.tensor([-1.3, 0.1, 0.8], dtype=torch.float64)
+    step = torch.exp(-((x_t[:, None] - kept.sqrt() * grid) ** 2) / (2 * (1 - kept)))
+    mean = (prior * step * grid).sum(1) / (prior * step).sum(1)
+    mine = reference("3.5")(schedule.alpha, schedule.alpha_bar, x_t, time)
+    torch.testing.assert_close(mine, mean, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_mistake_that_is_not_finite_is_known_by_it(value):
+    wrong = Mistake("", lambda x: x * value, "that one")
+    exercise = Exercise(
+        "0.3",
+        "",
+        "easy",
+        1,
+        lambda x: x,
+        "meaning",
+        "hint",
+        (wrong,),
+        inputs=((np.ones(2),),),
+    )
+    assert examine(exercise, lambda x: x * value)[1].endswith("That one")
+    assert "nan or inf" in examine(exercise, lambda x: x * -math.inf)[1]
 
 
 # --- loading ----------------------------------------------------------------------

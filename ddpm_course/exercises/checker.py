@@ -95,8 +95,11 @@ def agree(left: Values | Trouble, right: Values | Trouble) -> bool:
         return False
     whole = right.dtype.startswith("int")  # a count has no rounding to forgive
     rtol = 1e-5 if whole else max(left.rtol, right.rtol)
-    scale = np.abs(right.array).max(initial=0)
-    return np.allclose(left.array, right.array, rtol=rtol, atol=0.1 * rtol * scale)
+    scale = np.abs(right.array[np.isfinite(right.array)]).max(initial=0)
+    # a mistake may give nan somewhere, and is then known by it; a reference never does
+    return np.allclose(
+        left.array, right.array, rtol=rtol, atol=0.1 * rtol * scale, equal_nan=True
+    )
 
 
 def _diagnose(exercise: Exercise, got: list, want: list) -> str:
