@@ -19,6 +19,7 @@ import sympy as sp
 import torch
 import yaml
 from scipy.stats import norm
+from sympy.core.function import AppliedUndef
 from sympy.parsing.latex import parse_latex
 from sympy.parsing.latex.errors import LaTeXParsingError
 
@@ -61,21 +62,33 @@ def tidy(latex: str) -> str:
     latex = re.sub(r"\{\s*([A-Za-z])\s*\}", r"{\1}", latex)
     latex = re.sub(r"([_^])\{(\w)\}", r"\1\2", latex)
     latex = re.sub(r"_\{(\\[A-Za-z]+)\}", r"_\1 ", latex)  # \mu_{\theta}
-    latex = re.sub(r"\{\s*([xz])\s*\}(?=_)", r"\1", latex)  # \mathbf{x}_t
+    latex = re.sub(r"\{\s*([xz]|\\mu)\s*\}(?=_)", r"\1", latex)  # \mathbf{x}_t
     latex = re.sub(r"\s+", " ", latex).strip(" .,")
     # a space matters only between a command and a letter
     latex = re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])", r"\1~", latex).replace(" ", "")
     return latex.replace("~", " ")
 
 
+def _at(latex: str, index: str) -> str:
+    """A quantity with the running index s, spelled at another index."""
+    before = {"T": "T-1", "1": "0"}.get(index, f"{index}-1")
+    latex = latex.replace("s-1", before)
+    return re.sub(r"(?<![A-Za-z\\])s(?![A-Za-z])", lambda _: f"{{{index}}}", latex)
+
+
 def _table() -> dict[str, sp.Basic]:
     table = {tidy(n.latex): n.symbol for n in NOTATION.values()}
-    for notation in NOTATION.values():
-        if isinstance(notation.symbol, sp.Function):  # under another running index
-            for index in "tij":
-                spelled = re.sub(r"(?<![A-Za-z\\])s(?![A-Za-z])", index, notation.latex)
-                symbol = equations.t if index == "t" else sp.Symbol(index)
-                table.setdefault(tidy(spelled), notation.symbol.func(symbol))
+    # the first step is all of the first steps: q(x_1 | x_0) is read as q_0(1)
+    functions = [n for n in NOTATION.values() if isinstance(n.symbol, sp.Function)]
+    functions.sort(key=lambda n: n.symbol.func != equations.q_0)
+    s, t = equations.s, equations.t
+    running = {"t": t, "i": sp.Symbol("i"), "j": sp.Symbol("j")}
+    ends = {"s-1": s - 1, "t-1": t - 1, "T": equations.T, "1": 1}
+    for notation in functions:  # under other running indices, and at the ends
+        for index, at in (running | ends).items():
+            if not (index.endswith("-1") and "s-1" in notation.latex):
+                spelled = tidy(_at(notation.latex, index))
+                table.setdefault(spelled, notation.symbol.func(at))
     table.setdefault("i", sp.Symbol("i"))
     return dict(sorted(table.items(), key=lambda item: -len(item[0])))
 
@@ -177,6 +190,7 @@ _RENAMED = {
     r"\\hat x_0": r"\\hat x_\\theta(x_t,t)",
     r"\\mu_q": r"\\tilde\\mu_t",
     r"\\sigma_q": r"\\sigma_t",
+    r"\\Sigma_\\theta\(x_t,t\)": r"\\sigma_t^2",  # which their next line says
     r"^L_t(?=\W)": r"L_{t-1}",  # the term of the step from t to t - 1
 }
 
@@ -188,10 +202,17 @@ def source_disagreement(row: dict, equation: Equation) -> str | None:
     """
     if row["kind"] != "equation":
         return None
-    lhs, rhs = tidy(row["quote"]).split("=", 1)
-    quote = f"{lhs.strip() or equation.lhs} = {rhs}"  # a line may continue the last
+    quote = tidy(row["quote"])
     for theirs, ours in _RENAMED.items():
         quote = re.sub(theirs, ours, quote)
+    sides, wanted = split(quote, "="), tidy(equation.lhs)
+    if wanted in sides:  # a chain may begin with another name for it
+        sides = sides[sides.index(wanted) + 1 :]
+    elif len(sides) == 1 or not sides[0]:  # a line may continue the last
+        sides = [side for side in sides if side]
+    else:
+        wanted, *sides = sides
+    quote = "=".join([wanted, *sides])
     try:
         said = formula_disagreement("source", quote, equation)
     except LaTeXParsingError as error:
@@ -237,7 +258,11 @@ def _environments() -> Iterator[dict]:
         for step in range(1, T + 1):  # a likely path: densities of others underflow
             path[step] *= betas[step - 1].sqrt()
             path[step] += (1 - betas[step - 1]).sqrt() * path[step - 1]
-        walk = path.numpy()
+        functions = _functions(path[:, 0].numpy(), beta, alpha, abar)
+
+        def denoiser(x_t, t):  # not the best one: its own coefficient at each t
+            return x_t / (1 + t.double()[:, None] / T)
+
         for t in range(1, T + 1):
             data = {
                 name: torch.randn(3, generator=generator, dtype=torch.float64)
@@ -246,6 +271,7 @@ def _environments() -> Iterator[dict]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 two = schedules.NoiseSchedule.from_betas(betas[[max(t - 2, 0), t - 1]])
+                one = schedules.NoiseSchedule.from_betas(betas[t - 1 : t])
             if t == 1:  # two steps need two: t - 1 = 0 keeps everything
                 two = schedules.NoiseSchedule(
                     *(v[[0, 0, 1]] for v in vars(schedule).values())
@@ -259,41 +285,75 @@ def _environments() -> Iterator[dict]:
                 | {
                     "t": t,
                     "schedule": schedule,
+                    "one_step": one,
                     "two_steps": two,
                     "path": path,
+                    "denoiser": denoiser,
+                    "terms": path[:, 0] ** 2,
+                    "D": 3,
                     "beta_t": beta[t],
                     "alpha_t": alpha[t],
                     "alpha_prev": alpha[t - 1],
                     "abar_t": abar[t],
                     "abar_prev": abar[t - 1],
+                    "abar_T": abar[T],
                     "snr_t": snr[t],
                     "snr_prev": snr[t - 1],
                     "betatilde_t": beta[t] * (1 - abar[t - 1]) / (1 - abar[t]),
                     "sigma_t": np.sqrt(beta[t]),  # the choice "beta"
                     "mu_tilde": on_x0 * data["x_0"] + on_x_t * data["x_t"],
                     "mu_theta": on_x0 * data["x0_hat"] + on_x_t * data["x_t"],
-                    "functions": {
-                        "alpha": lambda s, alpha=alpha: alpha[s],
-                        "q_s": lambda s, x=walk, beta=beta: norm.pdf(
-                            x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
-                        ).prod(),
-                    },
+                    "var_1": data["var_1"] ** 2 + 0.1,
+                    "var_2": data["var_2"] ** 2 + 0.1,
+                    "p_T": norm.pdf(path[T].item()),
+                    "functions": functions,
                 }
             )
+
+
+def _functions(x, beta, alpha, abar) -> dict:
+    """The quantities with a running index; the densities are those along a path."""
+
+    def on_x0(s):
+        return np.sqrt(abar[s - 1]) * beta[s] / (1 - abar[s])
+
+    def on_x_t(s):
+        return np.sqrt(alpha[s]) * (1 - abar[s - 1]) / (1 - abar[s])
+
+    def p_s(s):
+        x0_hat = x[s] / (1 + s / (len(x) - 1))
+        mean = on_x0(s) * x0_hat + on_x_t(s) * x[s]
+        return norm.pdf(x[s - 1], mean, np.sqrt(beta[s]))
+
+    def q_back(s):
+        variance = beta[s] * (1 - abar[s - 1]) / (1 - abar[s])
+        mean = on_x0(s) * x[0] + on_x_t(s) * x[s]
+        return norm.pdf(x[s - 1], mean, np.sqrt(variance))
+
+    return {
+        "alpha": lambda s: alpha[s],
+        "q_s": lambda s: norm.pdf(
+            x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
+        ),
+        "q_0": lambda s: norm.pdf(x[s], np.sqrt(abar[s]) * x[0], np.sqrt(1 - abar[s])),
+        "q_back": q_back,
+        "p_s": p_s,
+        "L_s": lambda s: x[s] ** 2,
+    }
 
 
 def _numbers(expression: sp.Expr):
     """A function from an environment to the value of the expression."""
     names = {n.symbol: name for name, n in NOTATION.items() if n.symbol.is_Symbol}
-    if expression.has(sp.Sum, sp.Product):
+    if expression.has(AppliedUndef):
 
         def value(env):
             index = {equations.t: env["t"], equations.T: env["T"]}
             spelled = expression.subs(index).doit()
             terms = {
                 term: env["functions"][type(term).__name__](int(term.args[0]))
-                for term in spelled.atoms(sp.core.function.AppliedUndef)
-            }
+                for term in spelled.atoms(AppliedUndef)
+            } | {symbol: env[names[symbol]] for symbol in spelled.free_symbols}
             return float(
                 spelled.xreplace({k: sp.Float(v, 17) for k, v in terms.items()})
             )
@@ -317,11 +377,12 @@ def code_disagreement(equation: Equation) -> str | None:
             m: importlib.import_module(f"ddpm_course.{m}") for m in _modules(call)
         }
         expected, compiled = _numbers(expression), compile(call, "<ledger>", "eval")
+        every = 9 if expression.has(equations.t) else 99
         for env in environments():
             if env["t"] < equation.first:
                 continue
-            if expression.has(sp.Product) and env["t"] % 9 != 1:
-                continue  # a product spelled out is slow: every ninth t
+            if expression.has(AppliedUndef) and env["t"] % every != 1:
+                continue  # spelled out it is slow
             try:
                 result = eval(compiled, {"torch": torch} | modules | env)
             except Exception as error:

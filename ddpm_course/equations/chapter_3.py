@@ -39,7 +39,7 @@ EQUATIONS = [
         3,
         r"\tilde\beta_t",
         _variance,
-        ("slides/reverse-8/beta-tilde-result",),
+        ("slides/reverse-1/beta-tilde", "slides/reverse-8/beta-tilde-result"),
         "posterior.posterior_variance(schedule, t)",
     ),
     Equation(

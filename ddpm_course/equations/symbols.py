@@ -58,6 +58,9 @@ abar_t = _symbol(
 abar_prev = _symbol(
     "abar_prev", r"\bar\alpha_{t-1}", "the same, one step earlier", positive=True
 )
+abar_T = _symbol(
+    "abar_T", r"\bar\alpha_T", "share of the variance kept to the end", positive=True
+)
 snr_t = _symbol("snr_t", r"\mathrm{SNR}_t", "signal-to-noise ratio at t", positive=True)
 snr_prev = _symbol(
     "snr_prev", r"\mathrm{SNR}_{t-1}", "the same, one step earlier", positive=True
@@ -102,6 +105,9 @@ mu_theta = _symbol(
     "mu_theta", r"\mu_\theta(x_t, t)", "mean of the model's step", real=True
 )
 x0_hat = _symbol("x0_hat", r"\hat x_\theta(x_t, t)", "predicted clean data", real=True)
+x0_hat_1 = _symbol(
+    "x0_hat_1", r"\hat x_\theta(x_1, 1)", "the same in the last step", real=True
+)
 eps_hat = _symbol(
     "eps_hat", r"\varepsilon_\theta(x_t, t)", "predicted noise", real=True
 )
@@ -109,3 +115,19 @@ v_hat = _symbol("v_hat", r"v_\theta(x_t, t)", "predicted velocity", real=True)
 
 # Densities
 q_s = _function("q_s", r"q(x_s \mid x_{s-1})", s, "density of one forward step")
+q_0 = _function("q_0", r"q(x_s \mid x_0)", s, "density of the first s steps at once")
+q_back = _function(
+    "q_back", r"q(x_{s-1} \mid x_s, x_0)", s, "density of the posterior of step s"
+)
+p_s = _function(
+    "p_s", r"p_\theta(x_{s-1} \mid x_s)", s, "density of the model's step back from s"
+)
+p_T = _symbol("p_T", "p(x_T)", "standard normal density of the start", positive=True)
+
+# The bound
+mean_1 = _symbol("mean_1", r"\mu_1", "mean of a Gaussian", real=True)
+mean_2 = _symbol("mean_2", r"\mu_2", "mean of another", real=True)
+var_1 = _symbol("var_1", r"\sigma_1^2", "variance of a Gaussian", positive=True)
+var_2 = _symbol("var_2", r"\sigma_2^2", "variance of another", positive=True)
+L_s = _function("L_s", "L_s", s, "term of the bound, in nats")
+D = _symbol("D", "D", "number of coordinates of an image", integer=True, positive=True)

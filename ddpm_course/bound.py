@@ -1,0 +1,218 @@
+"""The variational bound on -log p_θ(x_0): L_T + Σ L_{t-1} + L_0.
+
+Every term is a sum over the coordinates of an image, in nats, and is computed in
+float64: terms are small differences, and a thousand of them are added.
+
+L_0 has no divergence: at t = 1 the posterior is a point, its variance 0. So there
+the model's variance is β_1 whatever σ_t² is elsewhere, and its mean is x̂_0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+from torch.special import log_ndtr
+
+from ddpm_course.parameterization import mean_from_x0
+from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
+from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time
+
+DenoiserLike = Callable[[Tensor, Tensor], Tensor]
+
+
+def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
+    """D_KL(N(mean_1, var_1) ‖ N(mean_2, var_2)) (equation ``gaussian-kl``).
+
+    Coordinate by coordinate, in nats; tensors that broadcast, variances > 0.
+    Raises ValueError for a variance that is not.
+    """
+    _check_variance(var_1=var_1, var_2=var_2)
+    ratio = (var_1 + (mean_1 - mean_2) ** 2) / var_2
+    return (torch.log(var_2 / var_1) + ratio - 1) / 2
+
+
+def prior_kl(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
+    """L_T, how far x_T is from N(0, I) (equation ``prior-kl``): float64, (batch,).
+
+    ``x0`` has shape (batch, …), float32 or float64. No network has a part in it.
+    """
+    check_data(schedule, x0=x0)
+    abar = schedule.alpha_bar[-1]
+    return _per_image((abar * x0.double() ** 2 - abar - torch.log1p(-abar)) / 2)
+
+
+def vlb_term(
+    schedule: NoiseSchedule,
+    x0: Tensor,
+    x_t: Tensor,
+    t: int | Tensor,
+    x0_hat: Tensor,
+    variance: str = "beta",
+) -> Tensor:
+    """L_{t-1}, posterior against model (equation ``bound-term``): float64, (batch,).
+
+    ``x0``, ``x_t`` and the prediction ``x0_hat`` have one shape (batch, …); ``t``
+    is an int or an int64 tensor (batch,) in 2 … T (for t = 1: ``decoder_nll``);
+    ``variance`` is σ_t², "beta" or "beta_tilde". Raises TypeError or ValueError
+    for anything else.
+    """
+    check_data(schedule, x0=x0, x_t=x_t, x0_hat=x0_hat)
+    check_time(schedule, t, x0, first=2)
+    x0, x_t, x0_hat = x0.double(), x_t.double(), x0_hat.double()
+    kl = gaussian_kl(
+        posterior_mean(schedule, x0, x_t, t),
+        along_batch(posterior_variance(schedule, t), x0),
+        mean_from_x0(schedule, x_t, t, x0_hat),
+        along_batch(reverse_variance(schedule, t, variance), x0),
+    )
+    return _per_image(kl)
+
+
+def decoder_nll(
+    schedule: NoiseSchedule,
+    x0: Tensor,
+    x0_hat: Tensor,
+    *,
+    decoder: str = "discrete",
+    variance: float | None = None,
+    bins: int = 256,
+) -> Tensor:
+    """L_0 = -log p_θ(x_0 | x_1): float64, (batch,); x̂_0 is predicted from x_1.
+
+    "continuous" is the density (equation ``decoder-continuous``), "discrete" the
+    probability of the bin of x_0 among ``bins`` on [-1, 1], whose outermost two
+    are open; x_0 must then be centres of bins, as 8-bit images are. ``variance``
+    is β_1 unless given. Raises ValueError for another decoder, a variance that is
+    not > 0, or data that are no centres.
+    """
+    check_data(schedule, x0=x0, x0_hat=x0_hat)
+    var = schedule.beta[1] if variance is None else schedule.beta.new_tensor(variance)
+    _check_variance(variance=var)
+    x0, x0_hat, std = x0.double(), x0_hat.double(), var.sqrt()
+    if decoder == "continuous":
+        return -_per_image(Normal(x0_hat, std).log_prob(x0))
+    if decoder == "discrete":
+        return -_per_image(_log_bin_mass(x0, x0_hat, std, bins))
+    raise ValueError(
+        f"decoder={decoder!r}: no such decoder. Use 'discrete' or 'continuous'"
+    )
+
+
+def _log_bin_mass(x0: Tensor, mean: Tensor, std: Tensor, bins: int) -> Tensor:
+    """log probability of the bin around x_0; the outermost bins are open."""
+    place = (x0 + 1) * (bins - 1) / 2  # 0 … bins - 1
+    if x0.device.type == "cpu" and (
+        (place - place.round()).abs().max() > 0.01
+        or place.min() < -0.01
+        or place.max() > bins - 0.99
+    ):
+        raise ValueError(
+            f"x0 is not made of the centres of {bins} bins on [-1, 1]: scale 8-bit "
+            "images by x / 127.5 - 1, give other bins=, or use decoder='continuous'"
+        )
+    half = 1 / (bins - 1)
+    lower = ((x0 - half - mean) / std).masked_fill(place < 0.5, -math.inf)
+    upper = ((x0 + half - mean) / std).masked_fill(place > bins - 1.5, math.inf)
+    return _log_normal_mass(lower, upper)
+
+
+def _log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
+    """log(Φ(upper) - Φ(lower)), exact far out in either tail."""
+    # Φ(b) - Φ(a) = Φ(-a) - Φ(-b): in the lower tail Φ keeps its digits
+    above = lower + upper > 0
+    lower, upper = (
+        torch.where(above, -upper, lower),
+        torch.where(above, -lower, upper),
+    )
+    log_upper = log_ndtr(upper)
+    return log_upper + torch.log(-torch.expm1(log_ndtr(lower) - log_upper))
+
+
+def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
+    """Nats of a whole image as bits a coordinate (equation ``bits-per-dim``)."""
+    return nats / (dims * math.log(2))
+
+
+def log_q_marginals(schedule: NoiseSchedule, path: Tensor) -> Tensor:
+    """log q(x_t | x_0) for t = 1 … T along a path (equation ``marginal``).
+
+    ``path`` has shape (T + 1, …): x_0 first, x_T last. Returns float64 (T,), in
+    nats, summed over all coordinates. Raises ValueError for another length.
+    """
+    _check_path(schedule, path)
+    abar, x0 = schedule.alpha_bar[1:], path[:1].double()
+    return _log_normal(path[1:], along_batch(abar.sqrt(), path) * x0, 1 - abar)
+
+
+def log_p_path(
+    denoiser: DenoiserLike, schedule: NoiseSchedule, path: Tensor, variance="beta"
+) -> Tensor:
+    """log p_θ(x_0, …, x_T) of a whole path (equation ``reverse-path``).
+
+    ``denoiser(x_t, t)`` gives x̂_0 for a batch of times; ``path`` has shape
+    (T + 1, …): x_0 first, x_T last. Returns a float64 scalar, in nats. Raises
+    ValueError for another length.
+    """
+    _check_path(schedule, path)
+    prior = Normal(0.0, 1.0).log_prob(path[-1].double()).sum()
+    return prior + _log_p_steps(denoiser, schedule, path, variance).sum()
+
+
+def log_ratios(
+    denoiser: DenoiserLike, schedule: NoiseSchedule, path: Tensor, variance="beta"
+) -> Tensor:
+    """What is inside the expectations L_0 … L_T, on one path: float64 (T + 1,).
+
+    Their sum is log q(x_1, …, x_T | x_0) - log p_θ(x_0, …, x_T) (equation
+    ``bound-split``); the mean of entry k over paths is L_k. Arguments as those of
+    ``log_p_path``.
+    """
+    _check_path(schedule, path)
+    t = torch.arange(2, schedule.T + 1, device=path.device)
+    x = path.double()
+    mean = posterior_mean(schedule, x[:1].expand_as(x[2:]), x[2:], t)
+    back = _log_normal(x[1:-1], mean, posterior_variance(schedule, t))
+    steps = _log_p_steps(denoiser, schedule, path, variance)
+    last = log_q_marginals(schedule, path)[-1:]
+    prior = Normal(0.0, 1.0).log_prob(x[-1]).sum()
+    return torch.cat([-steps[:1], back - steps[1:], last - prior])
+
+
+def _log_p_steps(
+    denoiser: DenoiserLike, schedule: NoiseSchedule, path: Tensor, variance: str
+) -> Tensor:
+    """log p_θ(x_{t-1} | x_t) for t = 1 … T: float64 (T,)."""
+    t = torch.arange(1, schedule.T + 1, device=path.device)
+    x_t, x0_hat = path[1:].double(), denoiser(path[1:], t).double()
+    var = reverse_variance(schedule, t, variance)
+    var = torch.cat([schedule.beta[1:2], var[1:]])
+    return _log_normal(path[:-1], mean_from_x0(schedule, x_t, t, x0_hat), var)
+
+
+def _log_normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    return _per_image(Normal(mean, along_batch(var.sqrt(), mean)).log_prob(x.double()))
+
+
+def _per_image(nats: Tensor) -> Tensor:
+    return nats.flatten(1).sum(1) if nats.ndim > 1 else nats
+
+
+def _check_variance(**variances: Tensor) -> None:
+    for name, var in variances.items():
+        if var.device.type == "cpu" and not (var > 0).all():  # no look at a GPU
+            raise ValueError(
+                f"{name} has the entry {float(var.min()):g}: expected variances > 0"
+            )
+
+
+def _check_path(schedule: NoiseSchedule, path: Tensor) -> None:
+    check_data(schedule, path=path)
+    if len(path) != schedule.T + 1:
+        raise ValueError(
+            f"path has {len(path)} entries: expected T + 1 = {schedule.T + 1}, "
+            "from x_0 to x_T"
+        )
