@@ -18,8 +18,8 @@ def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
     """Sines and cosines of t: (batch,) → (batch, dim), float32 in [-1, 1].
 
     The frequencies run geometrically from 1 to 1 / max_period, so that near times
-    get near vectors and far times far ones. Equation ``time-embedding``. Raises
-    ValueError unless dim is even and at least 4.
+    get near vectors and far times far ones. Raises ValueError unless dim is even and
+    at least 4.
     """
     if dim < 4 or dim % 2:
         raise ValueError(f"dim={dim}: expected an even number >= 4, half for each wave")
@@ -29,8 +29,13 @@ def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with the most groups, at most 32, that divide the channels."""
-    groups = max(n for n in range(1, 33) if channels % n == 0)
+    """GroupNorm with at most 32 groups, of at least four channels where there are four.
+
+    A block adds the time to each channel as a constant. In a group of a single
+    channel the norm would subtract it again, and the block would be deaf to time.
+    """
+    most = max(1, min(32, channels // 4))
+    groups = max(n for n in range(1, most + 1) if channels % n == 0)
     return nn.GroupNorm(groups, channels)
 
 
@@ -186,7 +191,8 @@ class UNet(nn.Module):
         if height % self.factor or width % self.factor:
             raise ValueError(
                 f"x has {height} x {width} pixels: expected multiples of "
-                f"{self.factor}, since each level halves them; pad the images or use fewer multipliers"
+                f"{self.factor}, since each level halves them; pad the images or use "
+                "fewer multipliers"
             )
         time = self.time(time_embedding(t, self.channels))
         h = self.first(x)
@@ -205,10 +211,7 @@ class UNet(nn.Module):
 
 
 class MLP(nn.Module):
-    """A small network for points: (x, t) → (B, dim), for x of shape (B, dim).
-
-    ``frequencies`` random waves of x, fixed at the start, let it draw sharp shapes.
-    """
+    """A small network for points: (x, t) → (B, dim), for x of shape (B, dim)."""
 
     def __init__(self, dim: int = 2, width: int = 128, depth: int = 3) -> None:
         super().__init__()

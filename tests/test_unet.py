@@ -1,0 +1,183 @@
+"""The network against plain computations and published sizes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm_course.unet import (
+    MLP,
+    ResidualBlock,
+    SelfAttention,
+    UNet,
+    group_norm,
+    time_embedding,
+)
+
+
+def parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def randomize(module, seed=0):
+    """Give zero-initialised layers something to do."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(0.2 * torch.randn(p.shape, generator=generator))
+    return module
+
+
+def test_it_has_the_size_of_ddpms_network_for_cifar10():
+    # counted alike by the reference implementations of DDPM and Improved DDPM
+    network = UNet(3, 128, (1, 2, 2, 2), blocks=2, attention_levels=(1,), dropout=0.1)
+    assert parameters(network) == 35_746_307
+
+
+def test_time_embedding_against_the_formula():
+    t = torch.tensor([0, 1, 37, 1000])
+    dim = 32
+    for row, time in zip(time_embedding(t, dim), t.tolist(), strict=True):
+        waves = [10_000 ** (-i / (dim / 2 - 1)) for i in range(dim // 2)]
+        expected = [math.sin(time * w) for w in waves]
+        expected += [math.cos(time * w) for w in waves]
+        assert np.allclose(row, expected, atol=1e-4)
+
+
+def test_times_are_told_apart_and_near_ones_are_near():
+    all_times = time_embedding(torch.arange(1, 1001), 64).double()
+    distance = torch.cdist(all_times, all_times)
+    assert (distance + 10 * torch.eye(1000)).min() > 0.1
+    assert distance[500, 501] < distance[500, 510] < distance[500, 700]
+
+
+def test_group_norm_against_the_formula():
+    x = torch.randn(3, 48, 5, 5, generator=torch.Generator().manual_seed(0))
+    norm = group_norm(48)
+    assert norm.num_groups == 12  # DDPM's groups have four channels at least
+    grouped = x.reshape(3, 12, -1)
+    mean = grouped.mean(-1, keepdim=True)
+    variance = ((grouped - mean) ** 2).mean(-1, keepdim=True)
+    expected = ((grouped - mean) / (variance + 1e-5).sqrt()).reshape(x.shape)
+    assert torch.allclose(norm(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 7, 8, 30, 32, 96, 128, 256])
+def test_groups_divide_the_channels(channels):
+    norm = group_norm(channels)
+    assert norm(torch.randn(2, channels, 2, 2)).shape[1] == channels
+    assert norm.num_groups == 1 or channels // norm.num_groups >= 4
+    assert norm.num_groups == 32 or channels < 128
+
+
+@pytest.mark.parametrize("channels", [8, 32, 64])
+def test_the_norm_does_not_wash_the_time_out(channels):
+    """A constant in each channel survives, unless each channel is its own group."""
+    x = torch.randn(2, channels, 4, 4, generator=torch.Generator().manual_seed(0))
+    constants = torch.linspace(-1, 1, channels)[:, None, None]
+    norm = group_norm(channels)
+    assert (norm(x + constants) - norm(x)).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_attention_against_a_loop_over_pixels(heads):
+    x = torch.randn(2, 16, 3, 5, generator=torch.Generator().manual_seed(0))
+    attention = randomize(SelfAttention(16, heads))
+    qkv = attention.qkv(attention.norm(x)).flatten(2)  # (B, 3 C, pixels)
+    q, k, v = (part.double() for part in qkv.chunk(3, dim=1))
+    mixed, width = torch.zeros_like(v), 16 // heads
+    for b in range(2):
+        for head in range(heads):
+            rows = slice(head * width, (head + 1) * width)
+            for i in range(15):
+                scores = (q[b, rows, i, None] * k[b, rows]).sum(0) / width**0.5
+                weights = scores.exp() / scores.exp().sum()
+                mixed[b, rows, i] = (weights * v[b, rows]).sum(-1)
+    expected = x + attention.out(mixed.float().reshape(x.shape))
+    assert torch.allclose(attention(x), expected, atol=1e-4)
+
+
+def test_attention_does_not_care_for_the_order_of_pixels():
+    x = torch.randn(1, 8, 4, 4)
+    attention = randomize(SelfAttention(8))
+    order = torch.randperm(16)
+
+    def shuffled(y):
+        return y.flatten(2)[:, :, order].reshape(y.shape)
+
+    assert torch.allclose(attention(shuffled(x)), shuffled(attention(x)), atol=1e-5)
+
+
+def test_a_block_begins_as_the_identity_and_hears_the_time():
+    x, time = torch.randn(2, 8, 4, 4), torch.randn(2, 16)
+    block = ResidualBlock(8, 8, 16, dropout=0.0)
+    assert torch.equal(block(x, time), x)
+    randomize(block)
+    assert (block(x, time) - block(x, time + 1)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [
+        ({}, (2, 1, 28, 28)),
+        ({"in_channels": 3}, (2, 3, 16, 24)),
+        ({"multipliers": (1, 2), "attention_levels": ()}, (1, 1, 8, 8)),
+        ({"multipliers": (1,), "attention_levels": (0,), "blocks": 1}, (3, 1, 5, 5)),
+        ({"channels": 20, "heads": 2}, (2, 1, 8, 8)),
+    ],
+)
+def test_output_has_the_shape_of_the_input_and_begins_at_zero(settings, shape):
+    network = UNet(**settings)
+    t = torch.arange(1, shape[0] + 1)
+    out = network(torch.randn(shape), t)
+    assert out.shape == shape
+    assert torch.equal(out, torch.zeros(shape))
+
+
+def test_each_image_is_treated_by_itself_with_its_own_time():
+    network = randomize(UNet(channels=8)).eval()
+    x, t = torch.randn(3, 1, 8, 8), torch.tensor([1, 50, 900])
+    together = network(x, t)
+    for i in range(3):
+        alone = network(x[i : i + 1], t[i : i + 1])
+        assert torch.allclose(together[i : i + 1], alone, atol=1e-4)
+    assert not torch.allclose(together, network(x, t.flip(0)), atol=1e-3)
+
+
+def test_all_parameters_learn():
+    network = randomize(UNet(channels=8))
+    network(torch.randn(2, 1, 8, 8), torch.tensor([1, 2])).square().sum().backward()
+    silent = [n for n, p in network.named_parameters() if not p.grad.abs().sum() > 0]
+    assert silent == []
+
+
+def test_dropout_is_off_in_eval_mode():
+    network = randomize(UNet(channels=8, dropout=0.5))
+    x, t = torch.randn(1, 1, 8, 8), torch.tensor([3])
+    assert not torch.equal(network(x, t), network(x, t))
+    network.eval()
+    assert torch.equal(network(x, t), network(x, t))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: UNet()(torch.randn(1, 1, 30, 28), torch.ones(1)), "30 x 28 pixels"),
+        (lambda: UNet(attention_levels=(3,)), "attention_levels=(3,)"),
+        (lambda: SelfAttention(10, heads=4), "heads=4"),
+        (lambda: time_embedding(torch.ones(1), 7), "dim=7"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert message in str(error.value)
+
+
+def test_mlp_keeps_the_shape_and_hears_the_time():
+    network = MLP(dim=3, width=32)
+    x = torch.randn(5, 3)
+    out = network(x, torch.full((5,), 7))
+    assert out.shape == (5, 3)
+    assert not torch.allclose(out, network(x, torch.full((5,), 500)))
