@@ -1,5 +1,6 @@
 """What a label of the book leads to: its number, its title, its address."""
 
+from docutils.nodes import make_id
 from sphinx.application import Sphinx
 
 from . import site
@@ -24,7 +25,7 @@ class References:
             docname, _ = self.env.get_domain("math").equations[label]
         except KeyError:
             raise Unresolved(f"no equation {label!r}") from None
-        return self._number(docname, "displaymath", f"equation-{label}")
+        return self._number(docname, "displaymath", make_id(f"equation-{label}"))
 
     def equation_link(self, label: str) -> str:
         """ "(1.4)", a link if the equation is on another page."""
@@ -32,7 +33,7 @@ class References:
         docname, _ = self.env.get_domain("math").equations[label]
         if docname == self.docname:
             return f"({number})"
-        return f"[({number})]({self.page(docname, f'equation-{label}')})"
+        return f"[({number})]({self.page(docname, make_id(f'equation-{label}'))})"
 
     def numbered(self, label: str) -> tuple[str, str]:
         """("Figure 1.2", address) of a figure, exercise, table or section."""
