@@ -1,14 +1,73 @@
-"""Images to learn from. All tensors are float32 in [-1, 1], channels first."""
+"""Data to learn from: points in the plane, and images.
+
+Images are float32 in [-1, 1], channels first. ``digits`` and ``photo`` come with
+scikit-learn; MNIST and Fashion-MNIST are downloaded once, verified and kept.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import math
+import os
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pooch
 import torch
 from sklearn.datasets import load_digits, load_sample_image
 from torch import Tensor
 
+#: Where downloads are kept; the environment variable DDPM_DATA says otherwise.
+CACHE = Path(os.environ.get("DDPM_DATA") or pooch.os_cache("ddpm_course"))
+
+_TRAIN_AND_TEST = {"train": "train", "test": "t10k"}
+_MIRRORS = {
+    "mnist": (
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ),
+    "fashion-mnist": (
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+}
+# of the content: the same images are also published with other gzip headers
+_SHA256 = {
+    "fashion-mnist/train-images-idx3-ubyte.gz": (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+    ),
+    "fashion-mnist/train-labels-idx1-ubyte.gz": (
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+    ),
+    "fashion-mnist/t10k-images-idx3-ubyte.gz": (
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+    ),
+    "fashion-mnist/t10k-labels-idx1-ubyte.gz": (
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+    ),
+}
+# of the file: MNIST is published in one form
+_SHA256_OF_FILE = {
+    "mnist/train-images-idx3-ubyte.gz": (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+    ),
+    "mnist/train-labels-idx1-ubyte.gz": (
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+    ),
+    "mnist/t10k-images-idx3-ubyte.gz": (
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+    ),
+    "mnist/t10k-labels-idx1-ubyte.gz": (
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+    ),
+}
+
 
 def photo(size: int = 128) -> Tensor:
-    """A photograph of a temple roof, shape (3, size, size); size 1 … 320.
+    """A photograph of a tower, shape (3, size, size); size 1 … 320.
 
     A square crop of scikit-learn's ``china.jpg``; no download. Raises ValueError
     for another size.
@@ -25,3 +84,141 @@ def digits() -> Tensor:
     """The 1797 handwritten digits of scikit-learn, shape (1797, 1, 8, 8)."""
     pixels = torch.tensor(load_digits().images, dtype=torch.float32)
     return pixels[:, None] / 8 - 1
+
+
+def moons(n: int, generator: torch.Generator, noise: float = 0.05) -> Tensor:
+    """n points on two half circles that reach into each other, shape (n, 2).
+
+    The angles are drawn, so that two draws are independent.
+    """
+    angle = math.pi * torch.rand(n, generator=generator)
+    upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
+    side = torch.randint(2, (n, 1), generator=generator) * 2 - 1
+    return side * upper + noise * torch.randn(n, 2, generator=generator)
+
+
+def mnist(
+    split: str = "train", folder: Path | str | None = None
+) -> tuple[Tensor, Tensor]:
+    """MNIST: images (N, 1, 28, 28) and labels (N,) int64; "train" or "test".
+
+    Downloaded into ``folder`` (default ``CACHE``) when it is not there. Raises
+    ValueError for another split, OSError if no mirror gives the right files.
+    """
+    return _idx_pair("mnist", split, folder)
+
+
+def fashion_mnist(
+    split: str = "train", folder: Path | str | None = None
+) -> tuple[Tensor, Tensor]:
+    """Fashion-MNIST: images (N, 1, 28, 28) and labels (N,) int64; see ``mnist``."""
+    return _idx_pair("fashion-mnist", split, folder)
+
+
+def image_folder(folder: Path | str, size: int, channels: int = 3) -> Tensor:
+    """All images of a folder, cropped to a square and resized: (N, C, size, size).
+
+    ``channels`` is 3 for colour, 1 for grey. Raises FileNotFoundError for a folder
+    without images, ValueError for a file that is not one or other channels.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if channels not in (1, 3):
+        raise ValueError(f"channels={channels}: expected 3 for colour or 1 for grey")
+    suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+    paths = sorted(p for p in Path(folder).glob("*") if p.suffix.lower() in suffixes)
+    if not paths:
+        raise FileNotFoundError(
+            f"no images in {folder}: expected files that end in "
+            f"{', '.join(sorted(suffixes))}"
+        )
+    images = []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                plain = image.convert("RGB" if channels == 3 else "L")
+                pixels = np.asarray(ImageOps.fit(plain, (size, size)))
+        except (UnidentifiedImageError, OSError) as error:
+            raise ValueError(
+                f"{path} cannot be read as an image: remove or replace it"
+            ) from error
+        images.append(torch.from_numpy(pixels.copy()).reshape(size, size, channels))
+    return torch.stack(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _idx_pair(
+    name: str, split: str, folder: Path | str | None
+) -> tuple[Tensor, Tensor]:
+    if split not in _TRAIN_AND_TEST:
+        raise ValueError(f"split={split!r}: expected 'train' or 'test'")
+    prefix = _TRAIN_AND_TEST[split]
+    place = Path(folder or CACHE) / name
+    images, labels = (
+        read_idx(fetch(f"{prefix}-{rest}.gz", name, place))
+        for rest in ("images-idx3-ubyte", "labels-idx1-ubyte")
+    )
+    pixels = torch.from_numpy(images.copy())[:, None].float() / 127.5 - 1
+    return pixels, torch.from_numpy(labels.astype(np.int64))
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The uint8 array of a gzipped IDX file. Raises ValueError for anything else."""
+    content = gzip.decompress(path.read_bytes())
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise ValueError(f"{path} is not an IDX file of bytes: delete it and try again")
+    dims = content[3]
+    shape = np.frombuffer(content, ">u4", dims, offset=4)
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * dims)
+    if values.size != shape.prod(dtype=np.int64):
+        raise ValueError(
+            f"{path} has {values.size} values, its header says {shape.tolist()}: "
+            "delete it and try again"
+        )
+    return values.reshape(shape)
+
+
+def fetch(
+    file: str, name: str, folder: Path, mirrors: tuple[str, ...] | None = None
+) -> Path:
+    """The verified file, from the folder or else from the first mirror that has it.
+
+    A download is written aside, verified, and then renamed: what stands in the
+    folder is whole. Raises OSError, naming each mirror's failure, if none is left.
+    """
+    path = folder / file
+    if path.exists() and _is_right(path, f"{name}/{file}"):
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for mirror in mirrors or _MIRRORS[name]:
+        handle, aside = tempfile.mkstemp(dir=folder, prefix=f".{file}.")
+        os.close(handle)
+        try:
+            pooch.HTTPDownloader(timeout=30)(mirror + file, aside, None)
+            if _is_right(Path(aside), f"{name}/{file}"):
+                os.replace(aside, path)
+                return path
+            failures.append(
+                f"{mirror}: not the file that was published (sha256 differs)"
+            )
+        except OSError as error:  # requests' errors are OSErrors too
+            failures.append(f"{mirror}: {type(error).__name__}: {error}")
+        finally:
+            Path(aside).unlink(missing_ok=True)
+    raise OSError(
+        f"{file} of {name} is not in {folder} and cannot be downloaded:\n  "
+        + "\n  ".join(failures)
+        + f"\nPut the file there by hand, or set DDPM_DATA to a folder that has "
+        f"{name}/{file}. Without a network use data.digits()."
+    )
+
+
+def _is_right(path: Path, key: str) -> bool:
+    content = path.read_bytes()
+    if key in _SHA256_OF_FILE:
+        return hashlib.sha256(content).hexdigest() == _SHA256_OF_FILE[key]
+    try:
+        content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):  # cut off, or no gzip at all
+        return False
+    return hashlib.sha256(content).hexdigest() == _SHA256[key]
