@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 from torch.special import log_ndtr
 
+from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time
 
-DenoiserLike = Callable[[Tensor, Tensor], Tensor]
+Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
@@ -42,7 +45,7 @@ def prior_kl(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
     """
     check_data(schedule, x0=x0)
     abar = schedule.alpha_bar[-1]
-    return _per_image((abar * x0.double() ** 2 - abar - torch.log1p(-abar)) / 2)
+    return per_image((abar * x0.double() ** 2 - abar - torch.log1p(-abar)) / 2)
 
 
 def vlb_term(
@@ -69,7 +72,7 @@ def vlb_term(
         mean_from_x0(schedule, x_t, t, x0_hat),
         along_batch(reverse_variance(schedule, t, variance), x0),
     )
-    return _per_image(kl)
+    return per_image(kl)
 
 
 def decoder_nll(
@@ -94,9 +97,9 @@ def decoder_nll(
     _check_variance(variance=var)
     x0, x0_hat, std = x0.double(), x0_hat.double(), var.sqrt()
     if decoder == "continuous":
-        return -_per_image(Normal(x0_hat, std).log_prob(x0))
+        return -per_image(Normal(x0_hat, std).log_prob(x0))
     if decoder == "discrete":
-        return -_per_image(_log_bin_mass(x0, x0_hat, std, bins))
+        return -per_image(_log_bin_mass(x0, x0_hat, std, bins))
     raise ValueError(
         f"decoder={decoder!r}: no such decoder. Use 'discrete' or 'continuous'"
     )
@@ -137,67 +140,8 @@ def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
     return nats / (dims * math.log(2))
 
 
-def log_q_marginals(schedule: NoiseSchedule, path: Tensor) -> Tensor:
-    """log q(x_t | x_0) for t = 1 … T along a path (equation ``marginal``).
-
-    ``path`` has shape (T + 1, …): x_0 first, x_T last. Returns float64 (T,), in
-    nats, summed over all coordinates. Raises ValueError for another length.
-    """
-    _check_path(schedule, path)
-    abar, x0 = schedule.alpha_bar[1:], path[:1].double()
-    return _log_normal(path[1:], along_batch(abar.sqrt(), path) * x0, 1 - abar)
-
-
-def log_p_path(
-    denoiser: DenoiserLike, schedule: NoiseSchedule, path: Tensor, variance="beta"
-) -> Tensor:
-    """log p_θ(x_0, …, x_T) of a whole path (equation ``reverse-path``).
-
-    ``denoiser(x_t, t)`` gives x̂_0 for a batch of times; ``path`` has shape
-    (T + 1, …): x_0 first, x_T last. Returns a float64 scalar, in nats. Raises
-    ValueError for another length.
-    """
-    _check_path(schedule, path)
-    prior = Normal(0.0, 1.0).log_prob(path[-1].double()).sum()
-    return prior + _log_p_steps(denoiser, schedule, path, variance).sum()
-
-
-def log_ratios(
-    denoiser: DenoiserLike, schedule: NoiseSchedule, path: Tensor, variance="beta"
-) -> Tensor:
-    """What is inside the expectations L_0 … L_T, on one path: float64 (T + 1,).
-
-    Their sum is log q(x_1, …, x_T | x_0) - log p_θ(x_0, …, x_T) (equation
-    ``bound-split``); the mean of entry k over paths is L_k. Arguments as those of
-    ``log_p_path``.
-    """
-    _check_path(schedule, path)
-    t = torch.arange(2, schedule.T + 1, device=path.device)
-    x = path.double()
-    mean = posterior_mean(schedule, x[:1].expand_as(x[2:]), x[2:], t)
-    back = _log_normal(x[1:-1], mean, posterior_variance(schedule, t))
-    steps = _log_p_steps(denoiser, schedule, path, variance)
-    last = log_q_marginals(schedule, path)[-1:]
-    prior = Normal(0.0, 1.0).log_prob(x[-1]).sum()
-    return torch.cat([-steps[:1], back - steps[1:], last - prior])
-
-
-def _log_p_steps(
-    denoiser: DenoiserLike, schedule: NoiseSchedule, path: Tensor, variance: str
-) -> Tensor:
-    """log p_θ(x_{t-1} | x_t) for t = 1 … T: float64 (T,)."""
-    t = torch.arange(1, schedule.T + 1, device=path.device)
-    x_t, x0_hat = path[1:].double(), denoiser(path[1:], t).double()
-    var = reverse_variance(schedule, t, variance)
-    var = torch.cat([schedule.beta[1:2], var[1:]])
-    return _log_normal(path[:-1], mean_from_x0(schedule, x_t, t, x0_hat), var)
-
-
-def _log_normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    return _per_image(Normal(mean, along_batch(var.sqrt(), mean)).log_prob(x.double()))
-
-
-def _per_image(nats: Tensor) -> Tensor:
+def per_image(nats: Tensor) -> Tensor:
+    """The sum over all but the batch: (batch, …) → (batch,)."""
     return nats.flatten(1).sum(1) if nats.ndim > 1 else nats
 
 
@@ -209,10 +153,85 @@ def _check_variance(**variances: Tensor) -> None:
             )
 
 
-def _check_path(schedule: NoiseSchedule, path: Tensor) -> None:
-    check_data(schedule, path=path)
-    if len(path) != schedule.T + 1:
-        raise ValueError(
-            f"path has {len(path)} entries: expected T + 1 = {schedule.T + 1}, "
-            "from x_0 to x_T"
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """The bound on -log p_θ(x_0) and its parts, means over a batch of images.
+
+    ``prior`` (L_T), ``matching`` (the sum of L_{t-1} over t = 2 … T), ``decoder``
+    (L_0) and their sum ``total`` are in nats an image. ``standard_error`` is that
+    of ``bits_per_dim``, from the differences between the images' own estimates:
+    nan for one image. ``terms`` has entry k = L_k, float64 (T + 1,); None where t
+    was drawn.
+    """
+
+    prior: float
+    matching: float
+    decoder: float
+    total: float
+    bits_per_dim: float
+    standard_error: float
+    terms: Tensor | None
+
+
+@torch.no_grad()
+def variational_bound(
+    denoiser: Denoise,
+    schedule: NoiseSchedule,
+    x0: Tensor,
+    *,
+    generator: torch.Generator,
+    variance: str = "beta",
+    decoder: str = "discrete",
+    times: int | None = None,
+    **decoder_options: Any,
+) -> Bound:
+    """The bound for the images ``x0`` (batch, …): the sum over t, not the mean.
+
+    ``denoiser(x_t, t)`` gives x̂_0 for int64 times (batch,). It is asked at every t,
+    or, where ``times`` is a number, at that many random t for each image: unbiased,
+    and of a larger error. Noise and times are drawn from ``generator``; ``decoder``
+    and its options are those of ``decoder_nll``. Raises TypeError or ValueError as
+    the functions above do.
+    """
+    check_data(schedule, x0=x0)
+    if times is not None and times < 1:
+        raise ValueError(f"times={times}: expected an int >= 1, or None for every t")
+    n, T, device = len(x0), schedule.T, x0.device
+
+    def look(t: Tensor) -> tuple[Tensor, Tensor]:
+        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=device)
+        x_t = q_sample(schedule, x0, t, eps)
+        return x_t, denoiser(x_t, t)
+
+    if times is None:
+        weight = 1.0
+        draws = (torch.full((n,), t, device=device) for t in range(2, T + 1))
+    else:
+        weight = (T - 1) / times
+        draws = (
+            torch.randint(2, T + 1, (n,), generator=generator, device=device)
+            for _ in range(times if T > 1 else 0)
         )
+
+    prior = prior_kl(schedule, x0)
+    _, x0_hat = look(torch.ones(n, dtype=torch.int64, device=device))
+    last = decoder_nll(schedule, x0, x0_hat, decoder=decoder, **decoder_options)
+    matching, terms = torch.zeros_like(prior), [last.mean()]
+    for t in draws:
+        x_t, x0_hat = look(t)
+        term = vlb_term(schedule, x0, x_t, t, x0_hat, variance)
+        matching += weight * term
+        terms.append(term.mean())
+
+    images = prior + matching + last
+    bits = bits_per_dim(images, x0[0].numel())
+    error = bits.std().item() / n**0.5 if n > 1 else math.nan
+    return Bound(
+        prior=prior.mean().item(),
+        matching=matching.mean().item(),
+        decoder=last.mean().item(),
+        total=images.mean().item(),
+        bits_per_dim=bits.mean().item(),
+        standard_error=error,
+        terms=torch.stack([*terms, prior.mean()]) if times is None else None,
+    )

@@ -66,7 +66,7 @@ EQUATIONS = [
         r"p_\theta(x_{0:T})",
         p_T * sp.Product(p_s(s), (s, 1, T)),
         ("slides/reverse-4/joint",),
-        "torch.exp(bound.log_p_path(denoiser, schedule, path))",
+        "torch.exp(paths.log_p_path(denoiser, schedule, path))",
     ),
     Equation(
         "bound-paths",
@@ -75,7 +75,7 @@ EQUATIONS = [
         -sp.log(p_T) + sp.Sum(sp.log(q_s(s) / p_s(s)), (s, 1, T)),
         ("slides/reverse-4/product",),
         "forward.log_q_path(schedule, path)"
-        " - bound.log_p_path(denoiser, schedule, path)",
+        " - paths.log_p_path(denoiser, schedule, path)",
     ),
     Equation(
         "bayes-x0",
@@ -93,7 +93,7 @@ EQUATIONS = [
         _telescope,
         sp.log(q_0(T) / q_0(1)),
         ("slides/reverse-6/telescope",),
-        "bound.log_q_marginals(schedule, path).diff().sum()",
+        "paths.log_q_marginals(schedule, path).diff().sum()",
     ),
     Equation(
         "bound-split",
@@ -107,7 +107,7 @@ EQUATIONS = [
             "slides/reverse-6/collected",
             "slides/reverse-7/logs",
         ),
-        "bound.log_ratios(denoiser, schedule, path).sum()",
+        "paths.log_ratios(denoiser, schedule, path).sum()",
     ),
     Equation(
         "gaussian-kl",
