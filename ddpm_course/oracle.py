@@ -70,8 +70,7 @@ class GaussianMixture:
         cls, modes: int = 8, radius: float = 1.0, std: float = 0.05
     ) -> GaussianMixture:
         """Equal Gaussians on a circle in the plane, the first at (radius, 0)."""
-        if isinstance(modes, bool) or not isinstance(modes, int) or modes < 1:
-            raise ValueError(f"modes={modes!r}: expected how many, an int >= 1")
+        _check_count("modes", modes)
         angle = 2 * math.pi / modes * torch.arange(modes, dtype=torch.float64)
         means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
         weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
@@ -85,6 +84,7 @@ class GaussianMixture:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n independent draws of x_0: float64, shape (n, D) or (n, …)."""
+        _check_count("n", n)
         k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         means = self.means[k]
         eps = torch.empty_like(means).normal_(generator=generator)
@@ -206,6 +206,11 @@ class GaussianMixture:
                 f"{name} is on {x.device}, the mixture on {self.means.device}: "
                 f"use mixture.to({name}.device)"
             )
+
+
+def _check_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r}: expected how many, an int >= 1")
 
 
 def _check_mixture(weights: Tensor, means: Tensor, stds: Tensor) -> None:

@@ -439,6 +439,7 @@ def test_a_mixture_is_a_value():
     means += 1
     assert (mixture.means == 0).all()
     assert mixture.stds.tolist() == [0.1, 0.1]
+    assert mixture != mixture.to("cpu")  # compared by identity, like its tensors
     for field in dataclasses.fields(mixture):
         value = getattr(mixture, field.name)
         assert value.dtype == torch.float64
@@ -470,10 +471,12 @@ def test_no_such_mixture(weights, means, stds, message):
         GaussianMixture(weights, means, stds)
 
 
-@pytest.mark.parametrize("modes", [0, -1, 2.0, True])
-def test_no_such_ring(modes):
-    with pytest.raises(ValueError, match="modes="):
-        GaussianMixture.ring(modes)
+@pytest.mark.parametrize("count", [0, -1, 2.0, True])
+def test_no_such_count(count):
+    with pytest.raises(ValueError, match=f"modes={count}: expected"):
+        GaussianMixture.ring(modes=count)
+    with pytest.raises(ValueError, match=f"n={count}: expected"):
+        GaussianMixture.ring().sample(count)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -512,6 +515,18 @@ def test_no_such_density():
     scalars = GaussianMixture([1.0], [[0.0]], 1.0)
     with pytest.raises(ValueError, match=r"x has shape \(\)"):
         scalars.log_prob(torch.zeros(()))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_no_answer_reads_a_value(name):
+    """On the meta device there are none: a GPU's host would not have to wait."""
+    mixture, x_t = GaussianMixture.ring(), torch.zeros(4, 2, device="meta")
+    for field in dataclasses.fields(mixture):
+        moved = getattr(mixture, field.name).to("meta")
+        object.__setattr__(mixture, field.name, moved)
+    answer, schedule = getattr(mixture, name), LINEAR.to("meta")
+    for t in (7, torch.ones(4, dtype=torch.int64, device="meta")):
+        assert answer(schedule, x_t, t).device.type == "meta"
 
 
 @pytest.mark.gpu
