@@ -107,19 +107,22 @@ def decoder_nll(
 
 def _log_bin_mass(x0: Tensor, mean: Tensor, std: Tensor, bins: int) -> Tensor:
     """log probability of the bin around x_0; the outermost bins are open."""
-    place = (x0 + 1) * (bins - 1) / 2  # 0 … bins - 1
+    half = 1 / (bins - 1)
+    place = (x0 + 1) / (2 * half)
+    k = (
+        place.round()
+    )  # 0 … bins - 1; the edges are then the neighbour's to the last bit
     if x0.device.type == "cpu" and (
-        (place - place.round()).abs().max() > 0.01
-        or place.min() < -0.01
-        or place.max() > bins - 0.99
+        (place - k).abs().max() > 0.01 or k.min() < 0 or k.max() > bins - 1
     ):
         raise ValueError(
             f"x0 is not made of the centres of {bins} bins on [-1, 1]: scale 8-bit "
             "images by x / 127.5 - 1, give other bins=, or use decoder='continuous'"
         )
-    half = 1 / (bins - 1)
-    lower = ((x0 - half - mean) / std).masked_fill(place < 0.5, -math.inf)
-    upper = ((x0 + half - mean) / std).masked_fill(place > bins - 1.5, math.inf)
+    lower = ((2 * k - 1) * half - 1 - mean) / std
+    upper = ((2 * k + 1) * half - 1 - mean) / std
+    lower = lower.masked_fill(k == 0, -math.inf)
+    upper = upper.masked_fill(k == bins - 1, math.inf)
     return _log_normal_mass(lower, upper)
 
 
