@@ -1,0 +1,150 @@
+"""Checkpoints: written whole or not at all, read without running any code."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+FORMAT = "ddpm_course training state 1"
+
+
+class CheckpointError(RuntimeError):
+    """A file that is no checkpoint, a damaged one, or that of another run."""
+
+
+def write(path: Path | str, content: dict) -> None:
+    """Save aside, then rename: a crash or a full disk leaves the old file as it was."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read(path: Path | str) -> dict:
+    """The content of a checkpoint, on the CPU. Raises CheckpointError."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no checkpoint at {path}") from None
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        pickle.UnpicklingError,
+        ValueError,
+    ) as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({type(error).__name__}): it is cut off, or not a "
+            "checkpoint. Delete it, or give another path"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this package: give one that train wrote"
+        )
+    return content
+
+
+def previous(path: Path | str) -> Path:
+    """Where the checkpoint before the last one is kept."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+@dataclass(frozen=True)
+class State:
+    """All that decides how training goes on, bit by bit."""
+
+    model: nn.Module
+    ema: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    losses: Tensor
+    settings: Any  # a training.Settings
+
+    def snapshot(self) -> dict:
+        """A copy in memory."""
+        return copy.deepcopy(
+            {
+                "model": self.model.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+        )
+
+    def restore(self, snapshot: dict) -> None:
+        """Put the weights of a snapshot back."""
+        self.model.load_state_dict(snapshot["model"])
+        self.ema.load_state_dict(snapshot["ema"])
+        self.optimizer.load_state_dict(snapshot["optimizer"])
+
+    def save(self, path: Path | str, step: int) -> None:
+        """Write the state after ``step`` steps; the last file becomes ``previous``."""
+        content = self.snapshot() | {
+            "format": FORMAT,
+            "step": step,
+            "settings": asdict(self.settings),
+            "losses": self.losses[:step].cpu(),
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+        }
+        aside = Path(path).with_name(f"{Path(path).name}.new")
+        write(aside, content)
+        if Path(path).exists():
+            os.replace(path, previous(path))
+        os.replace(aside, path)
+
+    def load(self, path: Path | str) -> int:
+        """Take the state of a checkpoint, or of the one before; the steps it has done.
+
+        0 if there is none yet. Raises CheckpointError if there are files, but none
+        of them is a whole checkpoint of these settings and this network.
+        """
+        paths = [p for p in (Path(path), previous(path)) if p.exists()]
+        failures = []
+        for candidate in paths:
+            try:
+                step = self._take(read(candidate), candidate)
+            except CheckpointError as error:
+                failures.append(str(error))
+                continue
+            if failures:
+                warnings.warn(f"{failures[0]}; going on from {candidate}", stacklevel=3)
+            return step
+        if failures:
+            raise CheckpointError("; ".join(failures))
+        return 0
+
+    def _take(self, content: dict, path: Path) -> int:
+        mine, its = asdict(self.settings), content["settings"]
+        differing = [name for name in mine if mine[name] != its.get(name)]
+        if differing:
+            told = ", ".join(f"{n}={its.get(n)!r} (now {mine[n]!r})" for n in differing)
+            raise CheckpointError(
+                f"{path} is of a run with {told}: use its settings, or another path"
+            )
+        try:
+            self.restore(content)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{path} is of another network: {str(error).splitlines()[0]}"
+            ) from error
+        step = content["step"]
+        self.losses[:step] = content["losses"]
+        self.generator.set_state(content["generator"])
+        torch.set_rng_state(content["torch"])
+        return step

@@ -1,0 +1,405 @@
+"""Training: the loss against formulas, and runs that are cut off, damaged or split."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ddpm_course import checkpoints, training
+from ddpm_course.checkpoints import CheckpointError
+from ddpm_course.oracle import GaussianMixture
+from ddpm_course.schedules import make_schedule
+from ddpm_course.training import Settings, simple_loss, squared_errors, train
+from ddpm_course.unet import MLP
+
+SCHEDULE = make_schedule("cosine", T=50)
+SMALL = Settings(steps=12, batch_size=8, warmup=3, ema=0.9)
+
+
+def points(n=64, seed=0):
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return MLP(dim=2, width=8, depth=2)
+
+
+def run(settings=SMALL, model=None, data=None, **options):
+    options = {"progress": False, "check_every": 4, "save_every": 4} | options
+    data = points() if data is None else data
+    return train(model or network(), SCHEDULE, data, settings, **options)
+
+
+def weights(trained):
+    both = [*trained.model.state_dict().values(), *trained.ema.state_dict().values()]
+    return torch.cat([w.flatten() for w in both])
+
+
+# --- the loss ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["eps", "x0", "v"])
+def test_loss_is_that_of_the_formula(kind):
+    x0, eps = points(5, 1).double(), points(5, 2).double()
+    t = torch.tensor([1, 7, 20, 49, 50])
+    guess = points(5, 3).double()
+    errors = squared_errors(lambda x_t, t: guess, SCHEDULE, x0, t, eps, kind)
+    abar = np.cumprod(1 - SCHEDULE.beta.numpy()[1:])[t.numpy() - 1, None]
+    target = {
+        "eps": eps.numpy(),
+        "x0": x0.numpy(),
+        "v": np.sqrt(abar) * eps.numpy() - np.sqrt(1 - abar) * x0.numpy(),
+    }[kind]
+    expected = ((guess.numpy() - target) ** 2).mean(axis=1)
+    assert np.allclose(errors, expected)
+    loss = simple_loss(lambda x_t, t: guess, SCHEDULE, x0, t, eps, kind)
+    assert np.isclose(loss, expected.mean())
+
+
+def test_the_network_sees_the_noisy_data_and_the_time():
+    seen = {}
+
+    def model(x_t, t):
+        seen.update(x_t=x_t, t=t)
+        return torch.zeros_like(x_t)
+
+    x0, eps, t = points(3, 1), points(3, 2), torch.tensor([1, 25, 50])
+    simple_loss(model, SCHEDULE, x0, t, eps)
+    abar = SCHEDULE.alpha_bar[t].float()[:, None]
+    assert torch.allclose(seen["x_t"], abar.sqrt() * x0 + (1 - abar).sqrt() * eps)
+    assert seen["t"] is t
+
+
+def test_learning_rate_rises_in_a_line_and_falls_on_a_cosine():
+    settings = Settings(steps=110, warmup=10, lr=0.5)
+    rates = [training.learning_rate(step, settings) for step in range(111)]
+    assert np.allclose(rates[:10], 0.05 * np.arange(1, 11))
+    assert np.allclose(rates[10], 0.5) and np.allclose(rates[60], 0.25)
+    assert np.isclose(rates[110], 0)
+    assert (np.diff(rates[9:]) <= 0).all()
+
+
+def test_ema_against_its_recursion():
+    model, ema = nn.Linear(1, 1), nn.Linear(1, 1)
+    expected = ema.weight.item()
+    for step in range(30):
+        with torch.no_grad():
+            model.weight.fill_(float(step))
+        training.update_ema(ema, model, step, decay=0.8)
+        decay = min(0.8, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+        assert np.isclose(ema.weight.item(), expected, rtol=1e-5)
+
+
+# --- the loop ---------------------------------------------------------------------
+
+
+def test_same_seed_same_weights_other_seed_others():
+    first, second = run(), run()
+    assert torch.equal(weights(first), weights(second))
+    assert torch.equal(first.losses, second.losses)
+    assert not torch.equal(weights(first), weights(run(replace(SMALL, seed=1))))
+
+
+def test_loss_falls_and_the_average_follows_the_weights():
+    settings = replace(SMALL, steps=300, batch_size=64)
+    trained = run(settings)
+    assert trained.losses[-50:].mean() < 0.8 * trained.losses[:20].mean()
+    assert not trained.model.training and not trained.ema.training
+    difference = weights(trained).chunk(2)
+    assert 0 < (difference[0] - difference[1]).abs().max() < 0.5
+
+
+def test_gradients_are_clipped(monkeypatch):
+    norms = []
+    step = torch.optim.Adam.step
+
+    def spy(self, *args, **kwargs):
+        grads = [p.grad for g in self.param_groups for p in g["params"]]
+        norms.append(torch.cat([g.flatten() for g in grads]).norm().item())
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    run(replace(SMALL, clip=1e-2), data=100 * points())
+    assert len(norms) == 12 and max(norms) <= 1e-2 * (1 + 1e-4)
+
+
+def test_16_bits_are_close_to_32():
+    full = run(replace(SMALL, steps=40))
+    half = run(replace(SMALL, steps=40, amp=True))
+    assert half.losses.dtype == torch.float32
+    assert next(half.model.parameters()).dtype == torch.float32
+    assert torch.allclose(half.losses, full.losses, rtol=0.05)
+    assert not torch.equal(half.losses, full.losses)
+
+
+@pytest.mark.slow
+def test_it_comes_near_the_optimum_that_the_oracle_gives():
+    """Ring of eight: at most 2 % of the noise's variance above the exact denoiser."""
+    generator = torch.Generator().manual_seed(0)
+    ring = GaussianMixture.ring(modes=8, radius=1.0, std=0.1)
+    data = ring.sample(20_000, generator).float()
+    torch.manual_seed(0)
+    schedule = make_schedule("cosine", T=100)
+    settings = Settings(steps=2500, batch_size=512, lr=3e-3, kind="eps", ema=0.99)
+    trained = train(MLP(2, 128), schedule, data, settings, progress=False)
+    x0 = ring.sample(20_000, generator).float()
+    t = torch.randint(1, 101, (20_000,), generator=generator)
+    eps = torch.randn(x0.shape, generator=generator)
+    exact = squared_errors(
+        lambda x_t, t: ring.eps_mean(schedule, x_t, t), schedule, x0, t, eps
+    )
+    learned = squared_errors(trained.ema, schedule, x0, t, eps)
+    excess = (learned - exact).mean() / eps.square().mean()
+    assert -0.005 < excess < 0.02
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"lr": -1.0}, "lr=-1.0"),
+        ({"ema": 1.0}, "ema=1.0"),
+        ({"kind": "mean"}, "kind='mean'"),
+    ],
+)
+def test_bad_settings_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**values)
+
+
+# --- runs that break off ----------------------------------------------------------
+
+
+def test_resuming_gives_the_same_bits(tmp_path):
+    whole = run()
+    for stop in (4, 8):
+        path = tmp_path / f"{stop}.pt"
+        interrupted(path, stop)
+        assert checkpoints.read(path)["step"] == stop
+        resumed = run(checkpoint=path, resume=True)
+        assert torch.equal(weights(resumed), weights(whole))
+        assert torch.equal(resumed.losses, whole.losses)
+
+
+class Stop(Exception):
+    pass
+
+
+def interrupted(path, after):
+    """A run that stops in the step after ``after``, with a checkpoint behind it."""
+    calls, model = [], network()
+
+    def count(*_):
+        calls.append(1)
+        if len(calls) > after:
+            raise Stop
+
+    handle = model.register_forward_pre_hook(count)
+    with pytest.raises(Stop):
+        run(model=model, checkpoint=path)
+    handle.remove()
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    first = run(checkpoint=tmp_path / "a.pt")
+    again = run(checkpoint=tmp_path / "a.pt", resume=True)
+    assert torch.equal(weights(first), weights(again))
+
+
+KILLED = """
+import os, signal, sys
+import torch
+sys.path[:0] = {paths!r}
+from test_training import SMALL, network, run
+{trap}
+run(checkpoint={checkpoint!r}, resume=True)
+"""
+TRAPS = {
+    "in a step": """
+model_call, calls = torch.nn.Linear.forward, []
+def trap(self, x):
+    calls.append(1)
+    if len(calls) == 25:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return model_call(self, x)
+torch.nn.Linear.forward = trap""",
+    "in the midst of writing": """
+save = torch.save
+def trap(content, file):
+    if content["step"] == 8:
+        file.write(b"half a checkpoint")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(content, file)
+torch.save = trap""",
+    "between two renames": """
+replace, calls = os.replace, []
+def trap(old, new):
+    calls.append(1)
+    if len(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(old, new)
+os.replace = trap""",
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process by SIGKILL")
+@pytest.mark.slow
+@pytest.mark.parametrize("when", TRAPS)
+def test_a_killed_process_resumes_to_the_same_bits(tmp_path, when):
+    path = tmp_path / "run.pt"
+    script = KILLED.format(
+        paths=[os.path.dirname(__file__)], trap=TRAPS[when], checkpoint=str(path)
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert not path.exists() or checkpoints.read(path)["step"] < 12
+    resumed = run(checkpoint=path, resume=True)
+    assert torch.equal(weights(resumed), weights(run()))
+
+
+# --- checkpoints that are not what they should be ---------------------------------
+
+
+def test_a_truncated_checkpoint_is_refused_and_the_one_before_is_used(tmp_path):
+    path = tmp_path / "run.pt"
+    interrupted(path, 8)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cut off"):
+        checkpoints.read(path)
+    with pytest.warns(UserWarning, match=r"going on from .*run\.previous\.pt"):
+        resumed = run(checkpoint=path, resume=True)
+    assert torch.equal(weights(resumed), weights(run()))
+
+
+class Bomb:
+    def __reduce__(self):
+        return print, ("this must not run",)
+
+
+@pytest.mark.parametrize(
+    "content", [{"weights": torch.ones(2)}, [1, 2], Bomb(), b"plain bytes"]
+)
+def test_a_foreign_checkpoint_is_refused_unrun(tmp_path, content, capsys):
+    path = tmp_path / "run.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"run\.pt"):
+        run(checkpoint=path, resume=True)
+    assert "must not run" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_run_or_network_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    run(checkpoint=path)
+    with pytest.raises(CheckpointError, match=r"lr=0\.002 \(now 0\.1\)"):
+        run(replace(SMALL, lr=0.1), checkpoint=path, resume=True)
+    with pytest.raises(CheckpointError, match="another network"):
+        run(model=MLP(2, 16, 2), checkpoint=path, resume=True)
+
+
+def test_a_missing_checkpoint_starts_from_the_beginning_but_cannot_be_read(tmp_path):
+    resumed = run(checkpoint=tmp_path / "none.pt", resume=True)
+    assert torch.equal(weights(resumed), weights(run()))
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        checkpoints.read(tmp_path / "nowhere.pt")
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "run.pt"
+    interrupted(path, 4)
+    before = path.read_bytes()
+
+    def full(content, file):
+        file.write(b"some bytes")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(checkpoint=path, resume=True)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+def test_a_loss_that_is_not_finite_stops_and_restores_the_last_good_state(tmp_path):
+    path, model = tmp_path / "run.pt", network()
+    calls = []
+
+    def poison(module, inputs, output):
+        calls.append(1)
+        return output * float("nan") if len(calls) == 10 else output
+
+    handle = model.register_forward_hook(poison)
+    with pytest.raises(FloatingPointError, match="before step 12"):
+        run(model=model, checkpoint=path)
+    handle.remove()
+    kept = checkpoints.read(path)
+    assert kept["step"] == 8
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, kept["model"][name])
+
+
+# --- several processes ------------------------------------------------------------
+
+WORKER = """
+import sys
+import torch, torch.distributed as dist
+sys.path[:0] = {paths!r}
+from test_training import SMALL, network, run, weights
+dist.init_process_group("gloo")
+trained = run()
+if dist.get_rank() == 0:
+    torch.save(weights(trained), {out!r})
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_weights_of_one(tmp_path):
+    out, script = tmp_path / "weights.pt", tmp_path / "worker.py"
+    script.write_text(
+        textwrap.dedent(WORKER).format(paths=[os.path.dirname(__file__)], out=str(out))
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, "--nproc-per-node=2", str(script)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert torch.allclose(torch.load(out), weights(run()), atol=1e-6)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    with pytest.raises(ValueError, match="3 processes"):
+        run()
+
+
+def test_device_is_what_the_environment_says(monkeypatch):
+    monkeypatch.setenv("DDPM_DEVICE", "meta")
+    assert training.device() == torch.device("meta")
+    monkeypatch.delenv("DDPM_DEVICE")
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert training.device().type == expected
+
+
+def test_a_good_run_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run()
