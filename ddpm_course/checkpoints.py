@@ -75,6 +75,7 @@ class State:
     generator: torch.Generator
     losses: Tensor
     settings: Any  # a training.Settings
+    about: dict
 
     def snapshot(self) -> dict:
         """A copy in memory."""
@@ -98,6 +99,7 @@ class State:
             "format": FORMAT,
             "step": step,
             "settings": asdict(self.settings),
+            "about": self.about,
             "losses": self.losses[:step].cpu(),
             "generator": self.generator.get_state(),
             "torch": torch.get_rng_state(),

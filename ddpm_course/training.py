@@ -144,13 +144,15 @@ def train(
     resume: bool = False,
     progress: bool = True,
     check_every: int = 50,
+    about: dict | None = None,
 ) -> Trained:
     """Train the network on ``data`` (N, …), in place, and return it with its average.
 
     All runs on the device of the model. The same settings and data give the same
     weights, on a CPU to the last bit; with ``checkpoint`` the state is saved every
     ``save_every`` steps, and ``resume=True`` goes on from there as if nothing had
-    happened. Under torchrun every process takes its share of each batch.
+    happened. ``about`` is kept in it, plain values that say what was trained. Under
+    torchrun every process takes its share of each batch.
 
     Raises FloatingPointError when the loss is no longer finite (looked at every
     ``check_every`` steps, so that a GPU need not wait); model and checkpoint then
@@ -164,7 +166,9 @@ def train(
     ema = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr)
     losses = torch.zeros(settings.steps, device=place)
-    state = checkpoints.State(model, ema, optimizer, generator, losses, settings)
+    state = checkpoints.State(
+        model, ema, optimizer, generator, losses, settings, about or {}
+    )
     start = state.load(checkpoint) if resume and checkpoint else 0
 
     network = _network(model.train(), settings, place)
