@@ -15,13 +15,9 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import pooch
 import torch
 from sklearn.datasets import load_digits, load_sample_image
 from torch import Tensor
-
-#: Where downloads are kept; the environment variable DDPM_DATA says otherwise.
-CACHE = Path(os.environ.get("DDPM_DATA") or pooch.os_cache("ddpm_course"))
 
 _TRAIN_AND_TEST = {"train": "train", "test": "t10k"}
 _MIRRORS = {
@@ -102,8 +98,9 @@ def mnist(
 ) -> tuple[Tensor, Tensor]:
     """MNIST: images (N, 1, 28, 28) and labels (N,) int64; "train" or "test".
 
-    Downloaded into ``folder`` (default ``CACHE``) when it is not there. Raises
-    ValueError for another split, OSError if no mirror gives the right files.
+    Downloaded into ``folder`` when it is not there; by default the one that the
+    environment variable DDPM_DATA names, else the user's cache. Raises ValueError
+    for another split, OSError if no mirror gives the right files.
     """
     return _idx_pair("mnist", split, folder)
 
@@ -152,13 +149,21 @@ def _idx_pair(
     if split not in _TRAIN_AND_TEST:
         raise ValueError(f"split={split!r}: expected 'train' or 'test'")
     prefix = _TRAIN_AND_TEST[split]
-    place = Path(folder or CACHE) / name
+    place = Path(folder or cache()) / name
     images, labels = (
         read_idx(fetch(f"{prefix}-{rest}.gz", name, place))
         for rest in ("images-idx3-ubyte", "labels-idx1-ubyte")
     )
     pixels = torch.from_numpy(images.copy())[:, None].float() / 127.5 - 1
     return pixels, torch.from_numpy(labels.astype(np.int64))
+
+
+def cache() -> Path:
+    """Where downloads are kept: what DDPM_DATA names, else the user's cache."""
+    # imported when needed: importing it shows a warning in some notebooks
+    import pooch
+
+    return Path(os.environ.get("DDPM_DATA") or pooch.os_cache("ddpm_course"))
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -185,6 +190,8 @@ def fetch(
     A download is written aside, verified, and then renamed: what stands in the
     folder is whole. Raises OSError, naming each mirror's failure, if none is left.
     """
+    import pooch
+
     path = folder / file
     if path.exists() and _is_right(path, f"{name}/{file}"):
         return path
