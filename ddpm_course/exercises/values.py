@@ -226,6 +226,7 @@ def _symbols(point: int) -> dict[sp.Symbol, sp.Number]:
         eq.beta_1: 1 - _alpha(1, point),
         eq.beta_T: 1 - _alpha(T, point),
         eq.abar_t: abar[t],
+        eq.abar_T: abar[T],
         eq.abar_prev: abar[t - 1],
     }
 
