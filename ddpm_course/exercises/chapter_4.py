@@ -228,144 +228,172 @@ _NOISE_AS_V = Exercise(
 
 # --- 4.5 --------------------------------------------------------------------------
 
-_ALPHA_BAR = (1 - torch.tensor([0, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6]).double()).cumprod(0)
-_X = torch.linspace(-1.3, 1.7, 12, dtype=torch.float64)
+_WEIGHTS, _MEANS, _STDS = torch.tensor(
+    [[0.2, 0.5, 0.3], [-1.2, 0.1, 1.5], [0.1, 0.7, 0.3]], dtype=torch.float64
+)
+_X = torch.linspace(-1.7, 1.3, 7, dtype=torch.float64)
 
 
-def _two_points(answer: Callable, shift: int = 0) -> Callable:
-    """``answer`` of x_t, √ᾱ_t and the variance 1 - ᾱ_t."""
+def _mixture(
+    scaled: bool = True, constant: bool = True, gain: bool = True, **other: bool
+) -> Callable:
+    """The exact denoiser of a mixture with any of the three bugs, and others."""
 
-    def denoiser(alpha_bar: Tensor, x_t: Tensor, t: int) -> Tensor:
-        abar = alpha_bar[t + shift]
-        return answer(x_t, abar.sqrt(), 1 - abar)
+    def denoiser(
+        abar: Tensor, weights: Tensor, means: Tensor, stds: Tensor, x_t: Tensor
+    ) -> Tensor:
+        v = (1 if other.get("wide") else abar) * stds**2 + (1 - abar)
+        off = x_t[:, None] - abar.sqrt() * means
+        square = (off if scaled else x_t[:, None] - means) ** 2
+        log_r = -square / (2 * v) if other.get("no_weights") else weights.log()
+        if not other.get("no_weights"):
+            log_r = log_r - square / ((2 * v.sqrt()) if other.get("std") else 2 * v)
+        if constant:
+            log_r = log_r - v.log() / (1 if other.get("no_root") else 2)
+        r = torch.softmax(log_r, dim=0 if other.get("axis") else 1)
+        mean = means + (abar.sqrt() if gain else 1) * stds**2 / v * off
+        if other.get("centres"):
+            mean = means.expand(r.shape)
+        if other.get("noisy"):
+            mean = x_t[:, None].expand(r.shape)
+        if other.get("hard"):
+            return mean.gather(1, r.argmax(1, keepdim=True))[:, 0]
+        return (r * mean).mean(1) if other.get("average") else (r * mean).sum(1)
 
     return denoiser
 
 
-_BLACK_OR_WHITE = Exercise(
+def _by_densities(
+    abar: Tensor, weights: Tensor, means: Tensor, stds: Tensor, x_t: Tensor
+) -> np.ndarray:
+    """Bayes' rule component by component, in numpy, with precisions."""
+    total, answer = np.zeros(len(x_t)), np.zeros(len(x_t))
+    a, x = float(abar), x_t.numpy()
+    for w, m, s in zip(weights.tolist(), means.tolist(), stds.tolist(), strict=True):
+        v = a * s**2 + 1 - a
+        density = w * np.exp(-((x - a**0.5 * m) ** 2) / (2 * v)) / v**0.5
+        precision = 1 / s**2 + a / (1 - a)
+        answer += density * (m / s**2 + a**0.5 * x / (1 - a)) / precision
+        total += density
+    return answer / total
+
+
+_FIND_THE_BUG = Exercise(
     number="4.5",
-    title="The exact denoiser of a black-or-white pixel",
+    title="Three bugs in an exact denoiser",
     difficulty="hard",
-    minutes=20,
-    reference=_two_points(lambda x, a, u: torch.tanh(a * x / u)),
-    meaning="No network can do better on such pixels, at any t.",
-    hint="Write down the density of x_t given x_0 = 1, and given x_0 = -1. Divide each "
-    "by their sum: these are two probabilities. With them, what is the mean of x_0?",
+    minutes=25,
+    reference=_mixture(),
+    meaning="All three bugs are gone. No network can do better on such data.",
+    hint="Try cases that you know: one component alone; abar almost 1, so that the "
+    "answer is x_t; two components with one mean and very different widths.",
     inputs=(
-        (_ALPHA_BAR, _X[:5], 1),
-        (_ALPHA_BAR, _X.reshape(3, 4), 3),
-        (_ALPHA_BAR, _X.reshape(2, 1, 2, 3), 6),
+        (torch.tensor(0.9).double(), _WEIGHTS, _MEANS, _STDS, _X),
+        (torch.tensor(0.5).double(), _WEIGHTS, _MEANS, _STDS, _X),
+        (torch.tensor(0.2).double(), _WEIGHTS[:2] / 0.7, _MEANS[1:], _STDS[:2], _X[2:]),
     ),
     mistakes=(
         Mistake(
-            "the most likely for the mean",
-            _two_points(lambda x, a, u: torch.sign(x)),
-            "You return the more likely of the two values. A squared error is smallest "
-            "at the mean, which lies between them where x_t leaves a doubt.",
+            "nothing repaired",
+            _mixture(scaled=False, constant=False, gain=False),
+            "All three bugs are still there. Begin with one component: then r is 1, "
+            "and only the last two lines matter.",
         ),
         Mistake(
-            "x_t scaled back",
-            _two_points(lambda x, a, u: x / a),
-            "You only undo the shrinking, and so keep all of the noise. It can even "
-            "lead out of the range of the data.",
+            "the undiffused mixture scored",
+            _mixture(scaled=False),
+            "The probabilities are still those of clean data: x_t is compared with "
+            "means that have not shrunk.",
         ),
         Mistake(
-            "x_t scaled back and clipped",
-            _two_points(lambda x, a, u: (x / a).clamp(-1, 1)),
-            "Clipping keeps you in the range of the data, but it is no mean: how "
-            "sure one may be depends on the noise as well.",
+            "normalising constant dropped",
+            _mixture(constant=False),
+            "One is left. A wide bell is lower than a narrow one, and what is the same "
+            "for all components may be left out of a softmax, but nothing else.",
         ),
         Mistake(
-            "the best straight line",
-            _two_points(lambda x, a, u: a * x),
-            "That is the best answer that is linear in x_t, and the best of all for "
-            "normal data. These data have two values only.",
+            "factor of the correction missing",
+            _mixture(gain=False),
+            "The probabilities are right now. Test the mean with a single component: "
+            "x_0 and x_t vary together by how much?",
         ),
         Mistake(
-            "a probability for a mean",
-            _two_points(lambda x, a, u: torch.sigmoid(2 * a * x / u)),
-            "That is the probability of +1, rightly computed. Turn it into a mean: "
-            "+1 with this probability, else -1.",
+            "two left: means and constant",
+            _mixture(scaled=False, constant=False),
+            "The mean of each component is right now. Two bugs are left, both in the "
+            "line of the probabilities or just above it.",
+        ),
+        Mistake(
+            "two left: means and correction",
+            _mixture(scaled=False, gain=False),
+            "The constant is there now. Two bugs are left: a square root of abar is "
+            "missing in two places.",
+        ),
+        Mistake(
+            "two left: constant and correction",
+            _mixture(constant=False, gain=False),
+            "The distances are right now. Two bugs are left: one in the probabilities, "
+            "one in the means.",
+        ),
+        Mistake(
+            "constant without its root",
+            _mixture(no_root=True),
+            "You divide by the variance of the bell. In front of a Gaussian stands one "
+            "over its standard deviation.",
+        ),
+        Mistake(
+            "the most likely component",
+            _mixture(hard=True),
+            "You take the most likely component alone. The mean asks all of them, each "
+            "with its probability.",
+        ),
+        Mistake(
+            "weights forgotten",
+            _mixture(no_weights=True),
+            "The weights of the components have got lost: with them a rare one counts "
+            "less.",
         ),
         Mistake(
             "standard deviation for variance",
-            _two_points(lambda x, a, u: torch.tanh(a * x / u.sqrt())),
-            "In the exponent of a Gaussian stands its variance; you divide by the "
+            _mixture(std=True),
+            "In the exponent of a Gaussian stands its variance; you divide by a "
             "standard deviation.",
         ),
         Mistake(
-            "missing square root",
-            _two_points(lambda x, a, u: torch.tanh(a**2 * x / u)),
-            "The mean of x_t given x_0 is x_0 times a square root. Yours has none.",
+            "data variance not scaled",
+            _mixture(wide=True),
+            "The spread of the data shrinks with the data: v was right.",
         ),
         Mistake(
-            "the clean values for the noisy ones",
-            _two_points(lambda x, a, u: torch.tanh(x / u)),
-            "You compare x_t with +1 and -1 themselves. At time t they have shrunk.",
+            "wrong axis",
+            _mixture(axis=True),
+            "The probabilities add to 1 over the components, not over the batch.",
         ),
         Mistake(
-            "one half missing",
-            _two_points(lambda x, a, u: torch.tanh(2 * a * x / u)),
-            "Too sure by a factor of two inside: did the one half in the exponent of "
-            "the Gaussian get lost?",
+            "a mean for a sum",
+            _mixture(average=True),
+            "The probabilities add to 1 already: do not divide by their number again.",
         ),
         Mistake(
-            "one half too many",
-            _two_points(lambda x, a, u: torch.tanh(a * x / u / 2)),
-            "Not sure enough, by a factor of two inside. The two squares differ by "
-            "four times a product, and half of that stays.",
+            "the components' centres",
+            _mixture(centres=True),
+            "You average the centres of the components. Inside a component, too, x_t "
+            "tells something about x_0.",
         ),
         Mistake(
-            "variance forgotten",
-            _two_points(lambda x, a, u: torch.tanh(a * x)),
-            "Your answer does not get surer as the noise gets weaker: the variance of "
-            "x_t given x_0 is missing.",
-        ),
-        Mistake(
-            "signal and noise swapped",
-            _two_points(lambda x, a, u: torch.tanh(u.sqrt() * x / a**2)),
-            "Signal and noise have changed places.",
-        ),
-        Mistake(
-            "t off by one",
-            _two_points(lambda x, a, u: torch.tanh(a * x / u), shift=-1),
-            "You use the time before; alpha_bar is indexed by t itself.",
-        ),
-        Mistake(
-            "the mean of all data",
-            _two_points(lambda x, a, u: torch.zeros_like(x)),
-            "0 is the mean without having seen x_t. Late it is almost right, early it "
-            "is not.",
-        ),
-        Mistake(
-            "the noise for the image",
-            _two_points(lambda x, a, u: (x - a * torch.tanh(a * x / u)) / u.sqrt()),
-            "That is the mean of the noise, given x_t. The mean of x_0 is asked for.",
+            "the noisy data",
+            _mixture(noisy=True),
+            "You return x_t itself.",
         ),
     ),
     accepted=(
-        lambda alpha_bar, x_t, t: np.tanh(
-            x_t.numpy() * alpha_bar[t].item() ** 0.5 / (1 - alpha_bar[t].item())
-        ),
-        lambda alpha_bar, x_t, t: (
-            2 * torch.sigmoid(2 * x_t * alpha_bar[t].sqrt() / (1 - alpha_bar[t])) - 1
-        ),
-        lambda alpha_bar, x_t, t: (
-            torch.softmax(
-                -(
-                    (x_t[..., None] - alpha_bar[t].sqrt() * torch.tensor([-1.0, 1.0]))
-                    ** 2
-                )
-                / (2 * (1 - alpha_bar[t])),
-                dim=-1,
-            )
-            @ torch.tensor([-1.0, 1.0]).double()
-        ),
-        lambda alpha_bar, x_t, t: torch.tanh(
-            alpha_bar.sqrt()[t].float() * x_t.float() / (1 - alpha_bar)[t].float()
-        ),
+        _by_densities,
+        lambda abar, w, m, s, x_t: _mixture()(abar, w, m, s, x_t).numpy(),
+        lambda abar, w, m, s, x_t: _mixture()(abar, w, m, s, x_t)[:, None][
+            :, 0
+        ].float(),
     ),
 )
 
 
-EXERCISES = (_WEIGHT, _NOISE_AS_V, _BLACK_OR_WHITE)
+EXERCISES = (_WEIGHT, _NOISE_AS_V, _FIND_THE_BUG)
