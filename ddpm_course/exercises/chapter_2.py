@@ -1,0 +1,544 @@
+"""Exercises of chapter 2, the ELBO. Exercise 2.3 is answered in words."""
+
+import math
+from collections.abc import Callable
+
+import sympy as sp
+import torch
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from ddpm_course.equations import (
+    T,
+    abar_T,
+    abar_t,
+    beta_t,
+    betatilde_t,
+    mu_theta,
+    mu_tilde,
+    q_0,
+    s,
+    x_0,
+)
+from ddpm_course.exercises.checker import Exercise, Mistake
+
+
+def _randn(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+# --- 2.1 --------------------------------------------------------------------------
+
+_LEFT = q_0(T) * q_0(T - 1) / (q_0(1) * q_0(2))
+
+_TELESCOPE = Exercise(
+    number="2.1",
+    title="What is left of the product",
+    difficulty="easy",
+    minutes=10,
+    reference=_LEFT,
+    meaning="Two factors are left at each end, since the product is two telescopes in "
+    "one: odd times and even times.",
+    hint="Write the factors for T = 6 in one line, the numerators above, the "
+    "denominators below, and cross out what stands in both.",
+    mistakes=(
+        Mistake(
+            "neighbours",
+            q_0(T) / q_0(1),
+            "That is the product of the slides, whose factors compare neighbours. Here "
+            "the times of a factor are two apart.",
+        ),
+        Mistake(
+            "even times alone",
+            q_0(T) / q_0(2),
+            "You slid together every second factor only. The others form a telescope "
+            "of their own.",
+        ),
+        Mistake(
+            "odd times alone",
+            q_0(T - 1) / q_0(1),
+            "That is one of two telescopes, the one that ends at T - 1. Which factors "
+            "did you leave out?",
+        ),
+        Mistake(
+            "upside down",
+            1 / _LEFT,
+            "It is upside down: the later time stands in the numerator.",
+        ),
+        Mistake(
+            "one left below",
+            q_0(T) * q_0(T - 1) / q_0(1),
+            "The numerator is right. Which denominators find no numerator to cancel "
+            "with? The first numerator is that of s = 3.",
+        ),
+        Mistake(
+            "one left above",
+            q_0(T) / (q_0(1) * q_0(2)),
+            "The denominator is right. Which numerators find no denominator? The last "
+            "denominator is that of s = T.",
+        ),
+        Mistake(
+            "starts at 0",
+            q_0(T) * q_0(T - 1) / (q_0(0) * q_0(1)),
+            "The first factor is that of s = 3; its denominator is not at time 0, "
+            "where there is no density.",
+        ),
+        Mistake(
+            "one too late below",
+            q_0(T) * q_0(T - 1) / (q_0(2) * q_0(3)),
+            "Below, you start one time too late: put s = 3 into s - 2.",
+        ),
+        Mistake(
+            "the last factor",
+            q_0(T) / q_0(T - 2),
+            "That is the last factor alone; its denominator cancels with the numerator "
+            "of s = T - 2.",
+        ),
+        Mistake(
+            "logarithm",
+            sp.log(_LEFT),
+            "The product itself is asked for, not its logarithm.",
+        ),
+    ),
+    accepted=(
+        (q_0(T) / q_0(1)) * (q_0(T - 1) / q_0(2)),
+        sp.exp(sp.log(q_0(T)) + sp.log(q_0(T - 1)) - sp.log(q_0(1)) - sp.log(q_0(2))),
+        1 / (q_0(2) * q_0(1) / (q_0(T - 1) * q_0(T))),
+        sp.Product(q_0(s) / q_0(s - 2), (s, 3, T)),
+    ),
+)
+
+
+# --- 2.2 --------------------------------------------------------------------------
+
+_VAR = 1 - abar_T
+
+
+def _divergence(
+    log: sp.Expr, spread: sp.Expr, distance: sp.Expr, one: int = 1
+) -> sp.Expr:
+    """½ (log + spread + distance - one), the four parts of the formula."""
+    return (log + spread + distance - one) / 2
+
+
+_BACKWARD = _divergence(sp.log(_VAR), 1 / _VAR, abar_T * x_0**2 / _VAR)
+
+_OTHER_WAY = Exercise(
+    number="2.2",
+    title="The other way round",
+    difficulty="medium",
+    minutes=10,
+    reference=_BACKWARD,
+    meaning="It is not L_T: a divergence depends on which density comes first. Near "
+    "pure noise the two are almost alike.",
+    hint="Say for each of mean_1, var_1, mean_2 and var_2 what it is here, then put "
+    "them into the formula for two Gaussians.",
+    mistakes=(
+        Mistake(
+            "not exchanged",
+            _divergence(-sp.log(_VAR), _VAR, abar_T * x_0**2),
+            "That is L_T, with q first. Here p comes first: the mean is taken over "
+            "draws of pure noise.",
+        ),
+        Mistake(
+            "half exchanged",
+            _divergence(sp.log(_VAR), 1 / _VAR, abar_T * x_0**2),
+            "The variances are exchanged. By which of the two variances is the squared "
+            "distance of the means divided?",
+        ),
+        Mistake(
+            "logarithm not exchanged",
+            _divergence(-sp.log(_VAR), 1 / _VAR, abar_T * x_0**2 / _VAR),
+            "The quotients are right, the logarithm is upside down: the second "
+            "variance stands above.",
+        ),
+        Mistake(
+            "½ missing",
+            2 * _BACKWARD,
+            "It is twice as large as it should be: the half in front is missing.",
+        ),
+        Mistake(
+            "1 missing",
+            _BACKWARD + sp.Rational(1, 2),
+            "Without the -1 the divergence of a density from itself would not be 0.",
+        ),
+        Mistake(
+            "logarithm missing",
+            _divergence(sp.Integer(0), 1 / _VAR, abar_T * x_0**2 / _VAR),
+            "The logarithm of the variances is missing: it came from the constants "
+            "in front of the exponentials.",
+        ),
+        Mistake(
+            "√ᾱ not squared",
+            _divergence(sp.log(_VAR), 1 / _VAR, sp.sqrt(abar_T) * x_0**2 / _VAR),
+            "You squared x_0, but not the factor that stands before it in the mean.",
+        ),
+        Mistake(
+            "mean without its factor",
+            _divergence(sp.log(_VAR), 1 / _VAR, x_0**2 / _VAR),
+            "The mean of x_T is not x_0: the image has been shrunk on the way.",
+        ),
+        Mistake(
+            "standard deviation for variance",
+            _divergence(
+                sp.log(_VAR) / 2,
+                1 / sp.sqrt(_VAR),
+                abar_T * x_0**2 / sp.sqrt(_VAR),
+            ),
+            "You put in a standard deviation; the formula has variances.",
+        ),
+        Mistake(
+            "ᾱ for 1 - ᾱ",
+            _divergence(sp.log(abar_T), 1 / abar_T, x_0**2),
+            "You took the share of the image for the variance of the noise.",
+        ),
+        Mistake(
+            "t for T",
+            _BACKWARD.subs(abar_T, abar_t),
+            "That is the divergence at some time t. Here it is the last one: abar_T.",
+        ),
+    ),
+    accepted=(
+        (sp.log(1 - abar_T) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
+        sp.expand(_BACKWARD),
+        sp.log(sp.sqrt(1 - abar_T)) + abar_T * (1 + x_0**2) / (2 * (1 - abar_T)),
+        _divergence(-sp.log(1 / _VAR), 1 / _VAR, abar_T * x_0**2 / _VAR),
+    ),
+)
+
+
+# --- 2.4 --------------------------------------------------------------------------
+
+_SQUARE = (mu_tilde - mu_theta) ** 2
+_BEST = betatilde_t + _SQUARE
+
+_BEST_VARIANCE = Exercise(
+    number="2.4",
+    title="The best variance",
+    difficulty="medium",
+    minutes=15,
+    reference=_BEST,
+    meaning="What is uncertain for one who knows x_0, and what the model's mean gets "
+    "wrong besides. Over all pixels and images one takes the mean of the square.",
+    hint="Call the variance w, write the term as a function of w, and set its "
+    "derivative to 0. The derivative of log w is 1/w.",
+    mistakes=(
+        Mistake(
+            "the posterior's variance",
+            betatilde_t,
+            "That is best if the means agree. The model's mean is off, though; should "
+            "it be as sure of itself as the posterior?",
+        ),
+        Mistake(
+            "the square alone",
+            _SQUARE,
+            "That is what the model's mean gets wrong. Even with the right mean the "
+            "posterior has a width of its own.",
+        ),
+        Mistake(
+            "β",
+            beta_t,
+            "That is one of the two usual choices. It is the best one for certain data "
+            "only; find the minimum for any means.",
+        ),
+        Mistake(
+            "square missing",
+            betatilde_t + mu_tilde - mu_theta,
+            "A distance was not squared: your variance may become negative.",
+        ),
+        Mistake(
+            "minus the square",
+            betatilde_t - _SQUARE,
+            "Check a sign: a model with a wrong mean has to be less sure, not more.",
+        ),
+        Mistake(
+            "standard deviation",
+            sp.sqrt(_BEST),
+            "That is the standard deviation. The variance is asked for.",
+        ),
+        Mistake(
+            "half of it",
+            _BEST / 2,
+            "A factor 2 is lost: did you differentiate by the standard deviation in "
+            "one place and by the variance in another?",
+        ),
+        Mistake(
+            "square counted twice",
+            betatilde_t + 2 * _SQUARE,
+            "The square counts twice in your answer: both parts of the term have the "
+            "same factor, one half.",
+        ),
+        Mistake(
+            "square counted half",
+            betatilde_t + _SQUARE / 2,
+            "The square counts half in your answer: both parts of the term have the "
+            "same factor.",
+        ),
+        Mistake(
+            "one over it",
+            1 / _BEST,
+            "That is the precision, one over the variance.",
+        ),
+    ),
+    accepted=(
+        sp.expand(_BEST),
+        betatilde_t + (mu_theta - mu_tilde) ** 2,
+        (betatilde_t**2 - _SQUARE**2) / (betatilde_t - _SQUARE),
+        betatilde_t * (1 + _SQUARE / betatilde_t),
+    ),
+)
+
+
+# --- 2.5 --------------------------------------------------------------------------
+
+
+def _bits(
+    total: Callable = lambda prior, middle, decoder: prior + middle.sum(0) + decoder,
+    size: Callable = math.prod,
+    unit: float = math.log(2),
+    batch: Callable = torch.mean,
+) -> Callable:
+    def bits(
+        prior: Tensor, middle: Tensor, decoder: Tensor, image_shape: tuple
+    ) -> Tensor:
+        nats = batch(total(prior, middle, decoder))
+        return nats / size(image_shape) / unit
+
+    return bits
+
+
+def _terms(T: int, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    prior, decoder = _randn(2, batch).abs()
+    return prior, _randn(T - 1, batch, 1)[..., 0].abs(), decoder + 1
+
+
+_BITS = Exercise(
+    number="2.5",
+    title="Bits per dimension",
+    difficulty="medium",
+    minutes=10,
+    reference=_bits(),
+    meaning="All steps summed, images averaged, in bits for each number of an image.",
+    hint="For one image: add all its terms, divide by the number of its coordinates, "
+    "and turn nats into bits. Then take the mean over the images.",
+    inputs=(
+        (*_terms(10, 3), (1, 8, 8)),
+        (*_terms(5, 4), (3, 4, 6)),
+        (*_terms(7, 1), (2, 2, 2)),
+    ),
+    mistakes=(
+        Mistake(
+            "a mean for a sum",
+            _bits(lambda prior, middle, decoder: prior + middle.mean(0) + decoder),
+            "You average over the steps. The bound is the sum over all of them; for "
+            "T = 1000 the mean is a thousand times too small.",
+        ),
+        Mistake(
+            "a mean over all terms",
+            _bits(lambda p, m, d: torch.cat([p[None], m, d[None]]).mean(0)),
+            "You average over all the terms. Each of them has to be paid: add them.",
+        ),
+        Mistake(
+            "nats",
+            _bits(unit=1.0),
+            "That is in nats. How many nats are a bit?",
+        ),
+        Mistake(
+            "times log 2",
+            _bits(unit=1 / math.log(2)),
+            "You multiplied by log 2. A bit is smaller than a nat, so the number in "
+            "bits has to be the larger one.",
+        ),
+        Mistake(
+            "decimal logarithm",
+            _bits(unit=math.log10(2)),
+            "You used the logarithm to base 10; a nat belongs to the base e.",
+        ),
+        Mistake(
+            "L_T left out",
+            _bits(lambda prior, middle, decoder: middle.sum(0) + decoder),
+            "The prior term is missing. It is small, but part of the bound.",
+        ),
+        Mistake(
+            "L_0 left out",
+            _bits(lambda prior, middle, decoder: prior + middle.sum(0)),
+            "The decoder term is missing: the last step, to x_0 itself, costs too.",
+        ),
+        Mistake(
+            "the middle alone",
+            _bits(lambda prior, middle, decoder: middle.sum(0)),
+            "Those are the terms in the middle. The two at the ends are missing.",
+        ),
+        Mistake(
+            "channels forgotten",
+            _bits(size=lambda shape: shape[-1] * shape[-2]),
+            "You divide by the number of pixels. An image with several channels has "
+            "more coordinates than that.",
+        ),
+        Mistake(
+            "per image",
+            _bits(size=lambda shape: 1),
+            "That is for a whole image. Divide by the number of its coordinates.",
+        ),
+        Mistake(
+            "sum over the batch",
+            _bits(batch=torch.sum),
+            "You add up the images. Ten images are ten times as long to store, but "
+            "not less likely: take their mean.",
+        ),
+        Mistake(
+            "also divided by the batch",
+            lambda p, m, d, shape: _bits()(p, m, d, shape) / len(p),
+            "You divided by the size of the batch once too often.",
+        ),
+    ),
+    accepted=(
+        lambda p, m, d, shape: (
+            (p + m.sum(0) + d).mean() / torch.tensor(shape).prod() / math.log(2)
+        ),
+        lambda p, m, d, shape: (
+            (p.sum() + m.sum() + d.sum()).item()
+            / (len(p) * math.prod(shape) * math.log(2))
+        ),
+        lambda p, m, d, shape: (
+            torch.cat([p[None], m, d[None]]).sum(0).mean().numpy()
+            * math.log2(math.e)
+            / math.prod(shape)
+        ),
+        lambda p, m, d, shape: _bits()(p, m, d, shape).float(),
+    ),
+)
+
+
+# --- 2.6 --------------------------------------------------------------------------
+
+
+def _kl(
+    log_upside_down: bool = False,
+    wrong_variance: bool = False,
+    mean_for_sum: bool = False,
+    half: float = 0.5,
+    one: float = 1.0,
+    std: bool = False,
+) -> Callable:
+    """The divergence with any of the three bugs, and others."""
+
+    def kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
+        log_ratio = torch.log(var_2 / var_1)
+        if log_upside_down:
+            log_ratio = -log_ratio
+        if std:
+            log_ratio = log_ratio / 2
+        distance = (mean_1 - mean_2) ** 2 / (var_1 if wrong_variance else var_2)
+        terms = half * (log_ratio + var_1 / var_2 + distance - one)
+        return terms.mean((1, 2, 3)) if mean_for_sum else terms.sum((1, 2, 3))
+
+    return kl
+
+
+def _gaussians(batch: int, *shape: int) -> tuple[Tensor, ...]:
+    means = _randn(2, batch, *shape)
+    variances = 0.2 + _randn(2, batch, 1, 1, 1).abs()
+    return means[0], variances[0], means[1], variances[1]
+
+
+_BUGS = Exercise(
+    number="2.6",
+    title="Three bugs in a divergence",
+    difficulty="hard",
+    minutes=20,
+    reference=_kl(),
+    meaning="All three bugs are gone. Two of them are invisible when the variances are "
+    "equal, so test such code with unequal ones.",
+    hint="Compare the lines with the equation, one after the other, or your numbers "
+    "with torch.distributions.kl_divergence.",
+    inputs=(_gaussians(3, 1, 4, 4), _gaussians(2, 3, 2, 5), _gaussians(1, 2, 3, 3)),
+    mistakes=(
+        Mistake(
+            "nothing repaired",
+            _kl(True, True, True),
+            "All three bugs are still there. Begin with a simple test: with equal "
+            "variances and means 1 and 0 the divergence of a pixel is 1 / (2 var).",
+        ),
+        Mistake(
+            "logarithm and variance",
+            _kl(True, True, False),
+            "Pixels are summed now. Two bugs are left: put equal means and unequal "
+            "variances in; a divergence must not be negative.",
+        ),
+        Mistake(
+            "logarithm and mean",
+            _kl(True, False, True),
+            "The distance is right now. Two bugs are left: one in the logarithm, one "
+            "in how the pixels come together.",
+        ),
+        Mistake(
+            "variance and mean",
+            _kl(False, True, True),
+            "The logarithm is right now. Two bugs are left: one in the distance of the "
+            "means, one in how the pixels come together.",
+        ),
+        Mistake(
+            "logarithm upside down",
+            _kl(log_upside_down=True),
+            "One bug is left. With equal means and unequal variances your divergence "
+            "can be negative.",
+        ),
+        Mistake(
+            "wrong variance",
+            _kl(wrong_variance=True),
+            "One bug is left. In which Gaussian's standard deviations is the distance "
+            "of the means measured?",
+        ),
+        Mistake(
+            "a mean for a sum",
+            _kl(mean_for_sum=True),
+            "One bug is left. The logarithm of a product over the pixels: what do the "
+            "pixels' divergences do?",
+        ),
+        Mistake(
+            "½ lost",
+            _kl(half=1.0),
+            "The three bugs are gone, but a factor one half has gone with them.",
+        ),
+        Mistake(
+            "1 lost",
+            _kl(one=0.0),
+            "The three bugs are gone, but the -1 too: is the divergence of a Gaussian "
+            "from itself still 0?",
+        ),
+        Mistake(
+            "logarithm of standard deviations",
+            _kl(std=True),
+            "The logarithm has become one of standard deviations: half of what it "
+            "should be.",
+        ),
+        Mistake(
+            "the other divergence",
+            lambda mean_1, var_1, mean_2, var_2: _kl()(mean_2, var_2, mean_1, var_1),
+            "It is right for the two Gaussians exchanged. The first one is that over "
+            "which the mean is taken.",
+        ),
+    ),
+    accepted=(
+        lambda m_1, v_1, m_2, v_2: kl_divergence(
+            Normal(m_1, v_1.sqrt()), Normal(m_2, v_2.sqrt())
+        ).sum((1, 2, 3)),
+        lambda m_1, v_1, m_2, v_2: (
+            (v_2.log() - v_1.log() + (v_1 + (m_1 - m_2) ** 2) / v_2 - 1)
+            .flatten(1)
+            .sum(1)
+            / 2
+        ).numpy(),
+        lambda m_1, v_1, m_2, v_2: torch.stack(
+            [
+                _kl()(*(x[i : i + 1] for x in (m_1, v_1, m_2, v_2)))[0]
+                for i in range(len(m_1))
+            ]
+        ).float(),
+    ),
+)
+
+
+EXERCISES = (_TELESCOPE, _OTHER_WAY, _BEST_VARIANCE, _BITS, _BUGS)
