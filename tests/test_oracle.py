@@ -369,6 +369,7 @@ def test_ring():
     torch.testing.assert_close(mixture.means, expected)
     assert mixture.weights.tolist() == [0.25] * 4 and mixture.stds.tolist() == [0.1] * 4
     assert GaussianMixture.ring(modes=3).weights.tolist() == [1 / 3] * 3
+    assert GaussianMixture.ring(modes=1).sample(1).shape == (1, 2)
     mixture = GaussianMixture.ring()
     assert mixture.means.shape == (8, 2) and mixture.stds.tolist() == [0.05] * 8
     torch.testing.assert_close(mixture.means.norm(dim=1), torch.ones(8).double())
