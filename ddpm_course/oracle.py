@@ -195,7 +195,7 @@ class GaussianMixture:
         if not isinstance(x, Tensor) or x.dtype not in (torch.float32, torch.float64):
             kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
             raise TypeError(f"{name} is {kind}: expected a float32 or float64 tensor")
-        if x.shape[1:] != self.means.shape[1:] or x.ndim < 2:
+        if x.shape[1:] != self.means.shape[1:]:
             wanted = ", ".join(map(str, ("batch", *self.means.shape[1:])))
             raise ValueError(
                 f"{name} has shape {tuple(x.shape)}: expected ({wanted}), as the means "

@@ -317,6 +317,19 @@ def test_points_from_the_nearest_one_to_the_mean_of_all(schedule):
     assert (mixture.x0_variance(schedule, x_T, 1000) - spread).abs().max() < reach
 
 
+def test_far_from_the_origin_near_points_are_told_apart():
+    """Moving all data by c moves x_t by √ᾱ c; distances must not lose digits."""
+    near = 0.01 * POINTS
+    x_1 = q_sample(LINEAR, near, 1, normal(40, 1, 2, 3))
+    moved = x_1 + 1000 * LINEAR.alpha_bar[1].sqrt()
+    torch.testing.assert_close(
+        GaussianMixture.of_points(near + 1000).log_prob_t(LINEAR, moved, 1),
+        GaussianMixture.of_points(near).log_prob_t(LINEAR, x_1, 1),
+        rtol=0,
+        atol=1e-8,
+    )
+
+
 def test_points_have_no_density_until_noise_is_added():
     mixture = GaussianMixture.of_points(POINTS)
     with pytest.raises(ValueError, match=r"stds contains 0.*log_prob_t"):
