@@ -196,7 +196,7 @@ def variational_bound(
     and its options are those of ``decoder_nll``. Raises TypeError or ValueError as
     the functions above do.
     """
-    check_data(schedule, x0=x0)
+    prior = prior_kl(schedule, x0)  # looks at x0 first
     if times is not None and times < 1:
         raise ValueError(f"times={times}: expected an int >= 1, or None for every t")
     n, T, device = len(x0), schedule.T, x0.device
@@ -216,7 +216,6 @@ def variational_bound(
             for _ in range(times if T > 1 else 0)
         )
 
-    prior = prior_kl(schedule, x0)
     _, x0_hat = look(torch.ones(n, dtype=torch.int64, device=device))
     last = decoder_nll(schedule, x0, x0_hat, decoder=decoder, **decoder_options)
     matching, terms = torch.zeros_like(prior), [last.mean()]

@@ -372,8 +372,10 @@ def test_drawn_times_are_those_of_the_terms():
     assert set(torch.cat(others).tolist()) == set(range(2, 101))
 
 
-def test_one_image_has_a_bound_but_no_standard_error():
+@pytest.mark.parametrize("times", [None, 1])
+def test_one_image_has_a_bound_but_no_standard_error(times):
     draw = {"generator": torch.Generator().manual_seed(0), "decoder": "continuous"}
+    draw["times"] = times
     bound = variational_bound(exact(SHORT), SHORT, normal(1, 4), **draw)
     assert math.isnan(bound.standard_error) and math.isfinite(bound.bits_per_dim)
 
@@ -593,6 +595,11 @@ RNG = torch.Generator()
             ),
             ValueError,
             "times=0: expected an int >= 1, or None for every t",
+        ),
+        (
+            lambda: variational_bound(halved(LINEAR), LINEAR, X.numpy(), generator=RNG),
+            TypeError,
+            r"x0 is a ndarray: expected a torch tensor; use torch.as_tensor\(x0\)",
         ),
         (
             lambda: log_p_path(halved(SHORT), SHORT, PATH[1:]),
