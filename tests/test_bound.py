@@ -396,6 +396,23 @@ def test_one_step_has_no_terms_between():
         assert bound.total == pytest.approx(bound.prior + bound.decoder)
 
 
+@pytest.mark.parametrize("times", [None, 1, 3])
+def test_with_two_steps_the_only_time_is_drawn(times):
+    two = make_schedule("linear", 2, beta_1=0.9, beta_T=0.99)
+    x0 = normal(4, 3)
+    bound = variational_bound(
+        lambda x_t, t: x0,
+        two,
+        x0,
+        generator=torch.Generator().manual_seed(0),
+        decoder="continuous",
+        times=times,
+    )
+    ratio = (1 - two.alpha_bar[1]) / (1 - two.alpha_bar[2])
+    constant = 3 * (ratio - 1 - ratio.log()) / 2
+    assert bound.matching == pytest.approx(constant.item(), rel=1e-12)
+
+
 def test_a_better_denoiser_has_a_smaller_bound():
     mixture = GaussianMixture.ring(std=0.1)
     x0 = mixture.sample(300, torch.Generator().manual_seed(0))
