@@ -54,7 +54,7 @@ class GaussianMixture:
             ("weights", "means", "stds"), (weights, means, stds), strict=True
         ):
             # copies: the caller's tensors may change, a value does not
-            object.__setattr__(self, name, values.detach().clone())
+            object.__setattr__(self, name, values.clone())
 
     @classmethod
     def of_points(cls, points: Tensor) -> GaussianMixture:
