@@ -78,7 +78,6 @@ def execute(session: nox.Session) -> None:
         *("jupyter", "nbconvert", "--to=notebook", "--execute", "--inplace"),
         "--ExecutePreprocessor.kernel_name=python3",
         "--ExecutePreprocessor.record_timing=False",
-        "--ExecutePreprocessor.coalesce_streams=True",
         "--ExecutePreprocessor.store_widget_state=False",
         *map(str, chapters),
         env=ONE_THREAD,
@@ -101,6 +100,19 @@ def tidy(path: Path) -> None:
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)
         if cell["cell_type"] == "code":  # progress bars and warnings go to stderr
-            cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+            outputs = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+            cell["outputs"] = in_one_piece(outputs)
     text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def in_one_piece(outputs: list[dict]) -> list[dict]:
+    """Join neighbouring pieces of printed text: where they part is chance."""
+    joined: list[dict] = []
+    for output in outputs:
+        if output["output_type"] == "stream" and joined and "text" in joined[-1]:
+            text = "".join(joined[-1]["text"]) + "".join(output["text"])
+            joined[-1]["text"] = text.splitlines(keepends=True)
+        else:
+            joined.append(output)
+    return joined
