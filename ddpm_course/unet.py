@@ -15,22 +15,24 @@ from torch.nn import functional as F
 
 
 def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
-    """Sines and cosines of t: (batch,) → (batch, dim), float32 in [-1, 1].
+    """Sines and cosines of t: (batch,) → (batch, dim), in [-1, 1] (time-embedding).
 
     The frequencies run geometrically from 1 to 1 / max_period, so that near times
-    get near vectors and far times far ones. Raises ValueError unless dim is even and
-    at least 4.
+    get near vectors and far times far ones. float32, or float64 for a t in float64.
+    Raises ValueError unless dim is even and at least 4.
     """
     if dim < 4 or dim % 2:
         raise ValueError(f"dim={dim}: expected an even number >= 4, half for each wave")
-    steps = torch.arange(dim // 2, device=t.device) / (dim // 2 - 1)
-    angles = t.float()[:, None] * torch.exp(-math.log(max_period) * steps)
+    dtype = torch.promote_types(t.dtype, torch.float32)  # 16 bits would round t
+    steps = torch.arange(dim // 2, device=t.device, dtype=dtype) / (dim // 2 - 1)
+    angles = t.to(dtype)[:, None] * torch.exp(-math.log(max_period) * steps)
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm with at most 32 groups, of at least four channels where there are four.
 
+    Each group gets mean 0 and variance 1 (group-norm), then a learned scale and shift.
     A block adds the time to each channel as a constant. In a group of a single
     channel the norm would subtract it again, and the block would be deaf to time.
     """

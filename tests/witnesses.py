@@ -241,6 +241,7 @@ def _environments() -> Iterator[dict]:
         "T": 100,
     }
     T, ends = parameters["T"], (parameters["beta_1"], parameters["beta_T"])
+    group = torch.linspace(-1, 2, 8).double().reshape(1, 8, 1) ** 2
     for betas in (
         schedules.linear_betas(T, *ends),
         schedules.quadratic_betas(T, *ends),
@@ -306,6 +307,14 @@ def _environments() -> Iterator[dict]:
                     "var_1": data["var_1"] ** 2 + 0.1,
                     "var_2": data["var_2"] ** 2 + 0.1,
                     "p_T": norm.pdf(path[T].item()),
+                    "d": 8,
+                    "j": 2,
+                    "longest": 1e4,
+                    "omega_j": 1e4 ** (-2 / 3),
+                    "group": group,
+                    "h": group[0, :4, 0],
+                    "mean_h": group[0, :4].mean(),
+                    "var_h": group[0, :4].var(correction=0),
                     "functions": functions,
                 }
             )

@@ -11,7 +11,13 @@ One module a chapter holds the entries. SymPy is all that is imported here.
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from ddpm_course.equations import chapter_1, chapter_2, chapter_3, chapter_4
+from ddpm_course.equations import (
+    chapter_1,
+    chapter_2,
+    chapter_3,
+    chapter_4,
+    chapter_5,
+)
 from ddpm_course.equations.entry import Equation, Gaussian
 from ddpm_course.equations.symbols import *  # noqa: F403, the chapters' vocabulary
 from ddpm_course.equations.symbols import (
@@ -31,7 +37,7 @@ from ddpm_course.equations.symbols import (
 #: Every labelled equation, by its label, in the order of the book.
 LEDGER: dict[str, Equation] = {
     equation.label: equation
-    for chapter in (chapter_1, chapter_2, chapter_3, chapter_4)
+    for chapter in (chapter_1, chapter_2, chapter_3, chapter_4, chapter_5)
     for equation in chapter.EQUATIONS
 }
 

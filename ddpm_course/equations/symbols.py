@@ -131,3 +131,12 @@ var_1 = _symbol("var_1", r"\sigma_1^2", "variance of a Gaussian", positive=True)
 var_2 = _symbol("var_2", r"\sigma_2^2", "variance of another", positive=True)
 L_s = _function("L_s", "L_s", s, "term of the bound, in nats")
 D = _symbol("D", "D", "number of coordinates of an image", integer=True, positive=True)
+
+# The network
+d = _symbol("d", "d", "length of the vector that stands for a time", positive=True)
+j = _symbol("j", "j", "number of a frequency, from 0")
+longest = _symbol("longest", "P", "inverse of the lowest frequency", positive=True)
+omega_j = _symbol("omega_j", r"\omega_j", "frequency number j", positive=True)
+h = _symbol("h", "h", "a value inside the network", real=True)
+mean_h = _symbol("mean_h", r"\mu_h", "mean of the values of a group", real=True)
+var_h = _symbol("var_h", r"\sigma_h^2", "variance of a group", positive=True)
