@@ -378,6 +378,8 @@ def test_one_image_has_a_bound_but_no_standard_error(times):
     draw["times"] = times
     bound = variational_bound(exact(SHORT), SHORT, normal(1, 4), **draw)
     assert math.isnan(bound.standard_error) and math.isfinite(bound.bits_per_dim)
+    two = variational_bound(exact(SHORT), SHORT, normal(2, 4), **draw)
+    assert two.standard_error > 0
 
 
 def test_one_step_has_no_terms_between():
@@ -627,6 +629,11 @@ RNG = torch.Generator()
             lambda: log_q_marginals(SHORT, PATH[1:]),
             ValueError,
             "path has 100 entries",
+        ),
+        (
+            lambda: log_q_marginals(SHORT, PATH.half()),
+            TypeError,
+            "path has dtype torch.float16",
         ),
         (
             lambda: log_ratios(halved(SHORT), SHORT, PATH[1:]),
