@@ -50,6 +50,9 @@ class Lookup:
     def term(self, term):
         return f"https://site/glossary.html#{term}"
 
+    def image(self, path):
+        return {"_static/a.svg": "https://site/_static/a.svg"}[path]
+
     def citation(self, key, textual):
         return f"[Ho (2020)]({key})" if textual else f"[Ho, 2020]({key})"
 
@@ -95,6 +98,16 @@ def plain(text):
             "(https://site/1.html#ex-1-1)*",
         ),
         (
+            "```{image} _static/a.svg\n:alt: A box.\n```",
+            "![A box.](https://site/_static/a.svg)",
+        ),
+        (
+            "```{figure} _static/a.svg\n:name: fig-a\n:alt: A box.\n:width: 100%\n\n"
+            "A box,\nof $x$, as in {eq}`closed-form`.\n```",
+            "![A box.](https://site/_static/a.svg)\n\n"
+            "*Figure 1.2.* A box, of $x$, as in (1.8).",
+        ),
+        (
             "````{note}\n```python\nx\n```\n````",
             "> **Note.**\n>\n> ```python\n> x\n> ```",
         ),
@@ -118,9 +131,17 @@ def test_what_has_no_plain_form_is_refused(myst):
         plain(myst)
 
 
-def test_an_unknown_label_is_refused():
+@pytest.mark.parametrize(
+    "myst",
+    [
+        "{eq}`nowhere`",
+        "```{figure} _static/none.svg\n:name: fig-a\n```",
+        "```{figure} _static/a.svg\n:name: fig-none\n```",
+    ],
+)
+def test_an_unknown_label_is_refused(myst):
     with pytest.raises(KeyError):
-        plain("{eq}`nowhere`")
+        plain(myst)
 
 
 def test_a_solution_is_left_out_over_several_cells():

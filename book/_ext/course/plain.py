@@ -19,6 +19,7 @@ class Lookup(Protocol):
     def document(self, path: str) -> tuple[str, str]: ...
     def term(self, term: str) -> str: ...
     def citation(self, key: str, textual: bool) -> str: ...
+    def image(self, path: str) -> str: ...
     def page(self, docname: str | None = None, anchor: str = "") -> str: ...
 
 
@@ -110,6 +111,12 @@ def _directive(
         return f"<details>{summary}\n\n{plain(body)}\n\n</details>"
     if name == "math":
         return _formula(body, options.get("label"), lookup)
+    if name in ("figure", "image"):
+        text = f"![{options.get('alt', '')}]({lookup.image(argument)})"
+        if "name" in options:
+            number, _ = lookup.numbered(options["name"])
+            text += f"\n\n*{number}.* {' '.join(plain(body).split())}"
+        return text
     if name == "code-block":
         return f"```{argument}\n{body}\n```"
     raise Unresolved(f"the directive {{{name}}} has no plain form")

@@ -1,5 +1,7 @@
 """What a label of the book leads to: its number, its title, its address."""
 
+from pathlib import Path
+
 from docutils.nodes import make_id
 from sphinx.application import Sphinx
 
@@ -89,6 +91,13 @@ class References:
         text = f"{who} ({year})" if textual else f"{who}, {year}"
         address = self.page(found[0].bibliography_key.docname, found[0].citation_id)
         return f"[{text}]({address})"
+
+    def image(self, path: str) -> str:
+        """The address of a picture in ``_static``, which the site has as it is."""
+        folder, _, name = path.partition("/")
+        if folder != "_static" or not (Path(self.app.srcdir) / "book" / path).is_file():
+            raise Unresolved(f"no picture {path!r} in book/_static")
+        return f"{site.address(self.app)}_static/{name}"
 
     def _target(self, label: str) -> tuple[str, str]:
         if label not in self.std.anonlabels:
