@@ -19,10 +19,11 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.special import log_ndtr
 
+from ddpm_course.checks import check_data, check_time
 from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time
+from ddpm_course.schedules import NoiseSchedule, along_batch
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 
@@ -109,9 +110,8 @@ def _log_bin_mass(x0: Tensor, mean: Tensor, std: Tensor, bins: int) -> Tensor:
     """log probability of the bin around x_0; the outermost bins are open."""
     half = 1 / (bins - 1)
     place = (x0 + 1) / (2 * half)
-    k = (
-        place.round()
-    )  # 0 … bins - 1; the edges are then the neighbour's to the last bit
+    # 0 … bins - 1; an edge of k's is then the neighbour's to the last bit
+    k = place.round()
     if x0.device.type == "cpu" and (
         (place - k).abs().max() > 0.01 or k.min() < 0 or k.max() > bins - 1
     ):

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ddpm_course.schedules import NoiseSchedule, check_data, check_time, coefficient
+from ddpm_course.checks import check_data, check_path, check_time
+from ddpm_course.schedules import NoiseSchedule, coefficient
 
 
 def q_step(
@@ -51,12 +52,7 @@ def log_q_path(schedule: NoiseSchedule, path: Tensor) -> Tensor:
     ``path`` has shape (T + 1, …): x_0 first, x_T last. Returns a scalar, in nats,
     summed over all coordinates. Raises ValueError for another length.
     """
-    check_data(schedule, path=path)
-    if len(path) != schedule.T + 1:
-        raise ValueError(
-            f"path has {len(path)} entries: expected T + 1 = {schedule.T + 1}, "
-            "from x_0 to x_T"
-        )
+    check_path(schedule, path)
     t = torch.arange(1, schedule.T + 1, device=path.device)
     x, x_prev = path[1:], path[:-1]
     mean = coefficient((1 - schedule.beta).sqrt(), t, x) * x_prev

@@ -20,8 +20,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ddpm_course.checks import check_data, check_time
 from ddpm_course.parameterization import score_from_eps
-from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time
+from ddpm_course.schedules import NoiseSchedule, along_batch
 
 
 @dataclass(frozen=True, eq=False)

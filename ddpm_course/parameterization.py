@@ -16,17 +16,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_course.posterior import (
-    mean_coefficients,
-    posterior_mean,
-    reverse_variance,
-)
-from ddpm_course.schedules import (
-    NoiseSchedule,
-    along_batch,
-    check_data,
-    check_time,
-)
+from ddpm_course.checks import check_data, check_time
+from ddpm_course.posterior import mean_coefficients, posterior_mean, reverse_variance
+from ddpm_course.schedules import NoiseSchedule, along_batch
 
 KINDS = ("eps", "x0", "v")
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ddpm_course.bound import Denoise, per_image
+from ddpm_course.checks import check_path
 from ddpm_course.parameterization import mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch, check_data
+from ddpm_course.schedules import NoiseSchedule, along_batch
 
 
 def log_q_marginals(schedule: NoiseSchedule, path: Tensor) -> Tensor:
@@ -23,7 +24,7 @@ def log_q_marginals(schedule: NoiseSchedule, path: Tensor) -> Tensor:
     ``path`` has shape (T + 1, …). Returns (T,). Raises ValueError for another
     length.
     """
-    _check_path(schedule, path)
+    check_path(schedule, path)
     abar, x = schedule.alpha_bar[1:], path.double()
     return _log_normal(x[1:], along_batch(abar.sqrt(), x) * x[:1], 1 - abar)
 
@@ -40,7 +41,7 @@ def log_p_path(
     (T + 1, …). σ_t² is ``variance``, "beta" or "beta_tilde", but β_1 at t = 1.
     Returns a scalar. Raises ValueError for another length or name.
     """
-    _check_path(schedule, path)
+    check_path(schedule, path)
     prior = Normal(0.0, 1.0).log_prob(path[-1].double()).sum()
     return prior + _log_p_steps(denoiser, schedule, path, variance).sum()
 
@@ -57,7 +58,7 @@ def log_ratios(
     ``bound-split``); the mean of entry k over paths is L_k. Arguments as those of
     ``log_p_path``.
     """
-    _check_path(schedule, path)
+    check_path(schedule, path)
     t = torch.arange(2, schedule.T + 1, device=path.device)
     x = path.double()
     mean = posterior_mean(schedule, x[:1].expand_as(x[2:]), x[2:], t)
@@ -81,12 +82,3 @@ def _log_p_steps(
 
 def _log_normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     return per_image(Normal(mean, along_batch(var.sqrt(), mean)).log_prob(x))
-
-
-def _check_path(schedule: NoiseSchedule, path: Tensor) -> None:
-    check_data(schedule, path=path)
-    if len(path) != schedule.T + 1:
-        raise ValueError(
-            f"path has {len(path)} entries: expected T + 1 = {schedule.T + 1}, "
-            "from x_0 to x_T"
-        )

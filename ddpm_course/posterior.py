@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ddpm_course.schedules import NoiseSchedule, along_batch, check_data, check_time
+from ddpm_course.checks import check_data, check_time
+from ddpm_course.schedules import NoiseSchedule, along_batch
 
 
 def posterior_mean(

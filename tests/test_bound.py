@@ -474,6 +474,17 @@ def test_ratios_of_a_path_one_by_one(variance):
     assert len(found) == 101 and len(log_q_marginals(SHORT, path)) == 100
 
 
+def test_a_path_of_one_step_has_a_first_and_a_last_ratio():
+    one = make_schedule("linear", 1, beta_1=0.995, beta_T=0.995)
+    path = forward_path(one, (2, 3), seed=5)
+    first, last = log_ratios(halved(one), one, path)
+    x0_hat = halved(one)(path[1:], torch.tensor([1]))
+    nll = decoder_nll(one, path[:1], x0_hat, decoder="continuous")
+    assert first == pytest.approx(nll.item())
+    whole = log_q_path(one, path) - log_p_path(halved(one), one, path)
+    assert first + last == pytest.approx(whole.item(), rel=1e-10)
+
+
 def test_the_mean_of_a_ratio_over_paths_is_the_term():
     n = 1000
     start = torch.full((1, n), 0.7, dtype=torch.float64)

@@ -1,0 +1,114 @@
+"""Arguments that cannot be meant: which are refused, and in what words."""
+
+import math
+
+import pytest
+import torch
+
+from ddpm_course.checks import check_data, check_time
+from ddpm_course.schedules import make_schedule
+
+LINEAR, BATCH = make_schedule("linear"), torch.zeros(3, 2)
+
+
+@pytest.mark.parametrize("t", [1, 1000, torch.tensor([1, 500, 1000])])
+def test_times_in_range_pass(t):
+    check_time(LINEAR, t, BATCH)
+
+
+@pytest.mark.parametrize(
+    "t, error, message",
+    [
+        (0, ValueError, "t=0 is outside 1 … 1000: times are counted from 1"),
+        (1001, ValueError, "t=1001 is outside 1 … 1000"),
+        (torch.tensor([1, 0, 1000]), ValueError, "t=0 is outside 1 … 1000"),
+        (torch.tensor([1, 1001, 2]), ValueError, "t=1001 is outside 1 … 1000"),
+        (0.5, TypeError, "t=0.5 is a float: expected an int, or an int64 tensor"),
+        (True, TypeError, "t=True is a bool: expected an int, or an int64 tensor"),
+        (torch.ones(3), TypeError, "t has dtype torch.float32: expected an int"),
+        (torch.ones(3).int(), TypeError, "in 1 … 1000; use t.long()"),
+        (
+            torch.tensor([1, 2]),
+            ValueError,
+            "t has shape (2,) for data of shape (3, 2): expected an int, or an int64 "
+            "tensor of shape (batch,), in 1 … 1000, one time for each element",
+        ),
+        (torch.ones(3, 1).long(), ValueError, "t has shape (3, 1) for data of shape"),
+        (torch.tensor(1), ValueError, "t has shape () for data of shape (3, 2)"),
+    ],
+)
+def test_other_times_are_refused(t, error, message):
+    with pytest.raises(error) as caught:
+        check_time(LINEAR, t, BATCH)
+    assert message in str(caught.value)
+
+
+def test_a_batch_of_times_needs_a_batch_of_data():
+    with pytest.raises(ValueError, match=r"t has shape \(1,\) for data of shape \(\)"):
+        check_time(LINEAR, torch.tensor([1]), torch.tensor(0.0))
+
+
+def test_times_without_data_need_only_be_a_batch():
+    check_time(LINEAR, torch.tensor([1, 1000]))
+    with pytest.raises(ValueError, match=r"t has shape \(2, 1\): expected an int, or"):
+        check_time(LINEAR, torch.ones(2, 1).long())
+
+
+def test_no_times_at_all_are_in_range():
+    check_time(LINEAR, torch.tensor([], dtype=torch.int64), BATCH[:0])
+    with pytest.raises(ValueError, match=r"t has shape \(0,\) for data of shape"):
+        check_time(LINEAR, torch.tensor([], dtype=torch.int64), BATCH)
+
+
+def test_check_time_knows_another_first_time_and_name():
+    check_time(LINEAR, 0, BATCH, first=0, name="s")
+    with pytest.raises(ValueError, match="s=-1 is outside 0 … 1000"):
+        check_time(LINEAR, -1, BATCH, first=0, name="s")
+    with pytest.raises(TypeError, match=r"use s.long\(\)"):
+        check_time(LINEAR, torch.ones(3), BATCH, name="s")
+
+
+def test_off_the_cpu_no_value_is_read():
+    """A tensor on "meta" has no values: reading one would raise."""
+    schedule, x = LINEAR.to("meta"), torch.zeros(3, 2, device="meta")
+    check_time(schedule, torch.ones(3, dtype=torch.int64, device="meta"), x)
+    check_data(schedule, x=x)
+
+
+X = torch.zeros(3, 2)
+
+
+@pytest.mark.parametrize(
+    "tensors, error, message",
+    [
+        ({"x0": 1.0}, TypeError, "x0 is a float: expected a torch tensor; use torch"),
+        (
+            {"x0": X.bfloat16()},
+            TypeError,
+            "x0 has dtype torch.bfloat16: expected float32 or float64 (in 16 bits the "
+            "noise of small t rounds away); use x0.float()",
+        ),
+        ({"x0": X.long()}, TypeError, "x0 has dtype torch.int64"),
+        (
+            {"x0": X, "eps": X[:1]},
+            ValueError,
+            "eps has shape (1, 2), x0 has (3, 2): expected the same shape",
+        ),
+        (
+            {"x0": X, "eps": X.to("meta")},
+            ValueError,
+            "eps is on meta, the schedule on cpu: use schedule.to(eps.device)",
+        ),
+        ({"x0": X / 0}, ValueError, "x0 contains nan or inf: expected finite numbers"),
+        ({"x0": X, "eps": X + math.inf}, ValueError, "eps contains nan or inf"),
+    ],
+)
+def test_bad_data_is_named_with_value_and_remedy(tensors, error, message):
+    with pytest.raises(error) as caught:
+        check_data(LINEAR, **tensors)
+    assert message in str(caught.value)
+
+
+def test_good_data_passes():
+    check_data(LINEAR, x=X, eps=X)
+    check_data(LINEAR, x=X.double())
