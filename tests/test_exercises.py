@@ -11,7 +11,7 @@ import sympy as sp
 import torch
 from witnesses import BOOK, cells
 
-from ddpm_course import exercises, posterior, schedules
+from ddpm_course import exercises, parameterization, posterior, schedules
 from ddpm_course.equations import (
     NOTATION,
     abar_prev,
@@ -24,6 +24,7 @@ from ddpm_course.equations import (
     beta_t,
     residual,
     s,
+    sigma_t,
     snr_t,
     t,
     x_0,
@@ -32,6 +33,7 @@ from ddpm_course.exercises import check, find, reference
 from ddpm_course.exercises.checker import Exercise, Mistake, agree, examine
 from ddpm_course.exercises.values import evaluate
 from ddpm_course.forward import q_sample, q_step
+from ddpm_course.oracle import GaussianMixture
 
 ALL = [
     e
@@ -557,6 +559,42 @@ def test_without_the_clean_image_by_bayes_on_a_grid(time):
     mean = (prior * step * grid).sum(1) / (prior * step).sum(1)
     mine = reference("3.5")(schedule.alpha, schedule.alpha_bar, x_t, time)
     torch.testing.assert_close(mine, mean, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_weights_of_chapter_4_are_those_of_the_package(variance):
+    """Exercises 4.2 and 4.3 against the weights of the bound, as numbers."""
+    betas = torch.linspace(0.05, 0.95, 6, dtype=torch.float64)
+    schedule = schedules.NoiseSchedule.from_betas(betas)
+    for time in range(2, 7):
+        numbers = {
+            alpha_t: schedule.alpha[time],
+            abar_t: schedule.alpha_bar[time],
+            abar_prev: schedule.alpha_bar[time - 1],
+            sigma_t: posterior.reverse_variance(schedule, time, variance).sqrt(),
+        }
+        numbers = {symbol: float(number) for symbol, number in numbers.items()}
+        w_x0, w_eps, w_v = (
+            float(parameterization.loss_weight(schedule, time, kind, variance))
+            for kind in ("x0", "eps", "v")
+        )
+        assert float(reference("4.2").subs(numbers)) == pytest.approx(w_x0, rel=1e-12)
+        ratio = w_v / w_eps  # of the two errors, as both have one bound
+        assert float(reference("4.3").subs(numbers)) == pytest.approx(ratio, rel=1e-12)
+
+
+def test_repaired_denoiser_of_chapter_4_by_the_oracle():
+    """Exercise 4.5 against the package's exact denoiser of the same mixture."""
+    schedule = schedules.make_schedule("linear")
+    weights, means, stds = torch.tensor(
+        [[0.2, 0.5, 0.3], [-1.2, 0.1, 1.5], [0.1, 0.7, 0.3]], dtype=torch.float64
+    )
+    mixture = GaussianMixture(weights, means[:, None], stds)
+    x = torch.linspace(-3, 3, 25, dtype=torch.float64)
+    for time in (1, 10, 260, 700, 1000):
+        mine = reference("4.5")(schedule.alpha_bar[time], weights, means, stds, x)
+        theirs = mixture.x0_mean(schedule, x[:, None], time)[:, 0]
+        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

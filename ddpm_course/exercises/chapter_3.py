@@ -452,6 +452,12 @@ _TWO_STEPS_BACK = Exercise(
             "That is how far x_3 alone determines x_1. And x_0?",
         ),
         Mistake(
+            "denominator forgotten",
+            (1 - _a1) * (1 - _a2 * _a3),
+            "Your numerator is right. Put the two precisions over one denominator: "
+            "what is their sum, and where is it in the variance?",
+        ),
+        Mistake(
             "undamped steps",
             (1 - _a1) * (_b2 + _b3) / (1 - _a1 * _a2 * _a3),
             "You added the variances of the steps 2 and 3. The noise of step 2 is "
@@ -565,6 +571,14 @@ _WITHOUT_X0 = Exercise(
             lambda a, b, x, t: torch.tanh(b[t].sqrt() * x / (1 - b[t])),
             "That is the mean of x_0, given x_t, and it is right. The mean of "
             "x_{t-1} is asked for.",
+        ),
+        Mistake(
+            "the marginal of the mean",
+            lambda a, b, x, t: (
+                b[t - 1].sqrt() * torch.tanh(b[t].sqrt() * x / (1 - b[t]))
+            ),
+            "Your mean of x_0 is right, but from there you only go forward to t - 1. "
+            "Put it into the posterior mean, in which x_t counts as well.",
         ),
         Mistake(
             "standard deviation for variance",

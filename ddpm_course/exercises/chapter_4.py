@@ -245,13 +245,16 @@ def _mixture(
         v = (1 if other.get("wide") else abar) * stds**2 + (1 - abar)
         off = x_t[:, None] - abar.sqrt() * means
         square = (off if scaled else x_t[:, None] - means) ** 2
-        log_r = -square / (2 * v) if other.get("no_weights") else weights.log()
+        log_weights = weights if other.get("no_log") else weights.log()
+        log_r = -square / (2 * v) if other.get("no_weights") else log_weights
         if not other.get("no_weights"):
             log_r = log_r - square / ((2 * v.sqrt()) if other.get("std") else 2 * v)
         if constant:
             log_r = log_r - v.log() / (1 if other.get("no_root") else 2)
         r = torch.softmax(log_r, dim=0 if other.get("axis") else 1)
         mean = means + (abar.sqrt() if gain else 1) * stds**2 / v * off
+        if other.get("shrunk"):
+            mean = mean - (1 - abar.sqrt()) * means
         if other.get("centres"):
             mean = means.expand(r.shape)
         if other.get("noisy"):
@@ -352,6 +355,18 @@ _FIND_THE_BUG = Exercise(
             _mixture(no_weights=True),
             "The weights of the components have got lost: with them a rare one counts "
             "less.",
+        ),
+        Mistake(
+            "weights without logarithm",
+            _mixture(no_log=True),
+            "What goes into the softmax is a sum of logarithms. That of the weights "
+            "was right.",
+        ),
+        Mistake(
+            "means shrunk twice",
+            _mixture(shrunk=True),
+            "The probabilities are right now. In the mean you shrink the centres, but "
+            "the answer is a clean x_0: the correction starts from the clean centre.",
         ),
         Mistake(
             "standard deviation for variance",
