@@ -155,7 +155,7 @@ def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | 
     for side in sides:
         read = read_side(side)
         if len(read) != len(wanted):
-            return f"{name}: {side} is not of the same kind as {equation.latex}"
+            return f"{name}: {side} is not of the same kind as {equation.rhs}"
         for got, want in zip(read, wanted, strict=True):
             difference = residual(got, want)
             if difference != 0:

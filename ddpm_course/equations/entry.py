@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ddpm_course.equations.symbols import NOTATION, eps
+from ddpm_course.equations.symbols import eps
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,3 @@ class Equation:
     sources: tuple[str, ...]
     code: str | tuple[str, str]
     first: int = 1
-
-    @property
-    def latex(self) -> str:
-        """The equation as LaTeX, made from the expression."""
-        rhs = self.rhs
-        if isinstance(rhs, Gaussian):
-            x, mean, variance = map(_latex, (rhs.x, rhs.mean, rhs.variance))
-            moments = rf"{x};\; {mean},\; \left({variance}\right) I"
-            return rf"{self.lhs} = \mathcal N\left({moments}\right)"
-        return f"{self.lhs} = {_latex(rhs)}"
-
-
-def _latex(expression: sp.Expr) -> str:
-    # each symbol as NOTATION spells it: SymPy would read \mu_\theta(x_t, t) its way
-    names = {n.symbol: n.latex for n in NOTATION.values() if n.symbol.is_Symbol}
-    return sp.latex(expression, symbol_names=names)
