@@ -30,7 +30,6 @@ def book(session: nox.Session) -> None:
     session.run(
         *("jupyter-book", "build", ".", "--all", "-W", "--keep-going"),
         *session.posargs,
-        env={"PYTHONPATH": str(ROOT)},
     )
     print(ROOT / "_build" / "html" / "index.html")
 

@@ -329,7 +329,8 @@ COLAB = {
 
 
 def test_installing_replaces_none_of_colabs_packages():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
     assert "3.13.15" in SpecifierSet(project["requires-python"])
     requirements = [Requirement(text) for text in project["dependencies"]]
     assert {r.name for r in requirements} == set(COLAB)

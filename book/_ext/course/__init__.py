@@ -4,7 +4,14 @@
 student notebooks, ``buttons`` leads the reader to them.
 """
 
+import sys
+from pathlib import Path
+
 from sphinx.application import Sphinx
+
+# The ledger and the modules' docstrings are read from the checkout, so that
+# ``jupyter-book build .`` works where the package is not installed.
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from . import buttons, pages, student
 
