@@ -370,7 +370,8 @@ dist.destroy_process_group()
 def test_two_processes_give_the_weights_of_one(tmp_path):
     out, script = tmp_path / "weights.pt", tmp_path / "worker.py"
     script.write_text(
-        textwrap.dedent(WORKER).format(paths=[os.path.dirname(__file__)], out=str(out))
+        textwrap.dedent(WORKER).format(paths=[os.path.dirname(__file__)], out=str(out)),
+        encoding="utf-8",
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     done = subprocess.run(
