@@ -130,7 +130,7 @@ def loss_weight(
     of -log p_θ(x_0 | x_1); with "beta_tilde" it is infinite: p_θ is then a point.
     Raises ValueError for another kind, variance or time.
     """
-    _check_kind(kind)
+    check_kind(kind)
     sigma2 = reverse_variance(schedule, t, variance)
     on_x0, _ = mean_coefficients(schedule, t)
     return on_x0**2 / (2 * sigma2) * _x0_error(schedule, t, kind)
@@ -161,7 +161,7 @@ class Denoiser:
         kind: str = "eps",
         clip: float | tuple[float, float] | None = None,
     ) -> None:
-        _check_kind(kind)
+        check_kind(kind)
         limits = (-clip, clip) if isinstance(clip, int | float) else clip
         if limits is not None and not limits[0] < limits[1]:
             raise ValueError(
@@ -189,7 +189,8 @@ class Denoiser:
         return x0_hat if self.clip is None else x0_hat.clamp(*self.clip)
 
 
-def _check_kind(kind: str) -> None:
+def check_kind(kind: str) -> None:
+    """Raise ValueError unless ``kind`` is "eps", "x0" or "v"."""
     if kind not in KINDS:
         raise ValueError(
             f"kind={kind!r}: a network predicts one of {', '.join(map(repr, KINDS))}"

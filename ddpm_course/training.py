@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ddpm_course import checkpoints
 from ddpm_course.forward import q_sample
-from ddpm_course.parameterization import KINDS, v_from_x0_eps
+from ddpm_course.parameterization import check_kind, v_from_x0_eps
 from ddpm_course.schedules import NoiseSchedule
 
 
@@ -48,8 +48,7 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a number > 0")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema={self.ema}: expected 0 <= ema < 1, such as 0.999")
-        if self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r}: expected one of {', '.join(KINDS)}")
+        check_kind(self.kind)
 
 
 @dataclass(frozen=True)
@@ -81,15 +80,12 @@ def squared_errors(
     standard normal ``eps`` have one shape (batch, …), ``t`` is int64 (batch,) in
     1 … T. Raises ValueError for another kind.
     """
+    check_kind(kind)
     x_t = q_sample(schedule, x0, t, eps)
-    if kind == "eps":
-        target = eps
-    elif kind == "x0":
-        target = x0
-    elif kind == "v":
+    if kind == "v":
         target = v_from_x0_eps(schedule, x0, t, eps)
     else:
-        raise ValueError(f"kind={kind!r}: expected one of {', '.join(KINDS)}")
+        target = eps if kind == "eps" else x0
     # under autocast the network answers in 16 bits; the loss is taken in x_t's
     error = model(x_t, t).to(x_t.dtype) - target
     return error.square().flatten(1).mean(1)

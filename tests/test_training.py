@@ -65,6 +65,12 @@ def test_loss_is_that_of_the_formula(kind):
     assert np.isclose(loss, expected.mean())
 
 
+def test_another_kind_is_refused():
+    x0, t = points(3), torch.tensor([1, 2, 3])
+    with pytest.raises(ValueError, match="kind='mean'"):
+        squared_errors(lambda x_t, t: x_t, SCHEDULE, x0, t, x0, "mean")
+
+
 def test_the_network_sees_the_noisy_data_and_the_time():
     seen = {}
 
