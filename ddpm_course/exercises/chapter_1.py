@@ -183,6 +183,12 @@ _ONE_STEP = Exercise(
             "eps?",
         ),
         Mistake(
+            "no shrinking",
+            _step(lambda b, t: 1, lambda b, t: b[t].sqrt()),
+            "The noise is right, but x_prev comes in at full size, so the variance "
+            "grows at every step. Exercise 1.1 has the factor.",
+        ),
+        Mistake(
             "swapped weights",
             _step(lambda b, t: b[t].sqrt(), lambda b, t: (1 - b[t]).sqrt()),
             "The two weights have changed places: with a small beta[t], x_t should "
@@ -413,6 +419,11 @@ _BATCH = Exercise(
             "no root at all",
             _sample(lambda abar: abar, lambda abar: 1 - abar),
             "Both roots are missing: your weights add to 1 where their squares should.",
+        ),
+        Mistake(
+            "no shrinking",
+            _sample(lambda abar: 1, _noise),
+            "The noise is right, but the image does not fade: it has a factor too.",
         ),
         Mistake(
             "weights that add to one",

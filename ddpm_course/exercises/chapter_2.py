@@ -335,6 +335,12 @@ _BITS = Exercise(
             "T = 1000 the mean is a thousand times too small.",
         ),
         Mistake(
+            "a sum over steps and images",
+            _bits(lambda prior, middle, decoder: prior + middle.sum() + decoder),
+            "Your sum over the middle terms runs over the images too, so each image "
+            "pays for the whole batch. Sum over the first axis, the steps, only.",
+        ),
+        Mistake(
             "a mean over all terms",
             _bits(lambda p, m, d: torch.cat([p[None], m, d[None]]).mean(0)),
             "You average over all the terms. Each of them has to be paid: add them.",
