@@ -14,8 +14,11 @@ from ddpm_course.equations import LEDGER, NOTATION
 
 BOOK = Path(__file__).parents[2]
 CONCORDANCE = BOOK / "concordance.yml"
-#: Chapters that stand in the book; the ledger may be ahead of them.
-WRITTEN = {int(path.name[:2]) for path in BOOK.glob("[0-9][0-9]_*.ipynb")}
+#: The text of the chapters that stand in the book; the ledger may be ahead of them.
+CHAPTERS = {
+    int(path.name[:2]): path.read_text(encoding="utf-8")
+    for path in BOOK.glob("[0-9][0-9]_*.ipynb")
+}
 
 
 class _FromMarkdown(SphinxDirective):
@@ -93,7 +96,7 @@ def _where(row: dict) -> str:
     An equation's first three witnesses always hold, or a test would fail; the
     fourth, the document, may have slipped.
     """
-    written = [e for e in row["equations"] if e.chapter in WRITTEN]
+    written = [e for e in row["equations"] if e.chapter in CHAPTERS]
     links = [f"{{eq}}`{equation.label}`" for equation in written]
     if links and row["kind"] == "equation":
         source = "but not this source" if "slip" in row else "source"
@@ -110,5 +113,8 @@ def _where(row: dict) -> str:
 def _link(label: str) -> str:
     if label in LEDGER:
         return f"{{eq}}`{label}`"
-    role = "numref" if label.startswith(("fig-", "ex-")) else "ref"
-    return f"{{{role}}}`{label}`"
+    if label.startswith(("fig-", "ex-")):
+        return f"{{numref}}`{label}`"
+    # sections of different chapters may have one name
+    chapters = [n for n, text in CHAPTERS.items() if f"({label})=" in text]
+    return "".join(f"chapter {n}, " for n in chapters) + f"{{ref}}`{label}`"
