@@ -122,7 +122,7 @@ q_back = _function(
 p_s = _function(
     "p_s", r"p_\theta(x_{s-1} \mid x_s)", s, "density of the model's step back from s"
 )
-p_T = _symbol("p_T", "p(x_T)", "standard normal density of the start", positive=True)
+p_T = _symbol("p_T", "p(x_{T})", "standard normal density of the start", positive=True)
 
 # The bound
 mean_1 = _symbol("mean_1", r"\mu_1", "mean of a Gaussian", real=True)
