@@ -34,6 +34,7 @@ from ddpm_course.exercises.checker import Exercise, Mistake, agree, examine
 from ddpm_course.exercises.values import evaluate
 from ddpm_course.forward import q_sample, q_step
 from ddpm_course.oracle import GaussianMixture
+from ddpm_course.unet import ResidualBlock, UNet, time_embedding
 
 ALL = [
     e
@@ -595,6 +596,30 @@ def test_repaired_denoiser_of_chapter_4_by_the_oracle():
         mine = reference("4.5")(schedule.alpha_bar[time], weights, means, stds, x)
         theirs = mixture.x0_mean(schedule, x[:, None], time)[:, 0]
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_references_of_chapter_5_agree_with_the_network():
+    for times, dim in find("5.2").inputs:
+        ours = reference("5.2")(times, dim)
+        assert torch.allclose(ours, time_embedding(times, dim))
+    for c_in, c_out, c_time in find("5.3").inputs:
+        block = ResidualBlock(c_in, c_out, c_time, dropout=0.0)
+        counted = sum(p.numel() for p in block.parameters())
+        assert reference("5.3")(c_in, c_out, c_time) == counted
+    for q, k, v in find("5.4").inputs:
+        ours = reference("5.4")(q, k, v)
+        theirs = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        assert torch.allclose(ours, theirs)
+
+
+@pytest.mark.parametrize(("size", "levels"), [(28, 3), (28, 4), (7, 3), (5, 1)])
+def test_the_size_of_exercise_5_1_is_the_first_that_a_network_takes(size, levels):
+    network = UNet(1, 4, (1,) * levels, blocks=1, attention_levels=())
+    side = reference("5.1")(size, levels)
+    assert network(torch.zeros(1, 1, side, side), torch.ones(1)).shape[-1] == side
+    for smaller in range(size, side):
+        with pytest.raises(ValueError, match="pixels"):
+            network(torch.zeros(1, 1, smaller, smaller), torch.ones(1))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -45,6 +45,15 @@ def test_time_embedding_against_the_formula():
         assert np.allclose(row, expected, atol=1e-4)
 
 
+def test_time_embedding_keeps_float64_and_never_falls_below_float32():
+    for given, got in [
+        (torch.int64, torch.float32),
+        (torch.bfloat16, torch.float32),
+        (torch.float64, torch.float64),
+    ]:
+        assert time_embedding(torch.tensor([7]).to(given), 8).dtype == got
+
+
 def test_times_are_told_apart_and_near_ones_are_near():
     all_times = time_embedding(torch.arange(1, 1001), 64).double()
     distance = torch.cdist(all_times, all_times)
