@@ -82,7 +82,7 @@ def _table() -> dict[str, sp.Basic]:
     functions = [n for n in NOTATION.values() if isinstance(n.symbol, sp.Function)]
     functions.sort(key=lambda n: n.symbol.func != equations.q_0)
     s, t = equations.s, equations.t
-    running = {"t": t, "i": sp.Symbol("i"), "j": sp.Symbol("j")}
+    running = {"t": t} | {i: sp.Symbol(i) for i in "ijm"}
     ends = {"s-1": s - 1, "t-1": t - 1, "T": equations.T, "1": 1}
     for notation in functions:  # under other running indices, and at the ends
         for index, at in (running | ends).items():
@@ -292,6 +292,7 @@ def _environments() -> Iterator[dict]:
                     "denoiser": denoiser,
                     "terms": path[:, 0] ** 2,
                     "D": 3,
+                    "M": 7,
                     "beta_t": beta[t],
                     "alpha_t": alpha[t],
                     "alpha_prev": alpha[t - 1],
@@ -348,6 +349,7 @@ def _functions(x, beta, alpha, abar) -> dict:
         "q_back": q_back,
         "p_s": p_s,
         "L_s": lambda s: x[s] ** 2,
+        "J_s": lambda s: x[s] ** 2,
     }
 
 
@@ -357,7 +359,7 @@ def _numbers(expression: sp.Expr):
     if expression.has(AppliedUndef):
 
         def value(env):
-            index = {equations.t: env["t"], equations.T: env["T"]}
+            index = {getattr(equations, n): env[n] for n in ("t", "T", "M")}
             spelled = expression.subs(index).doit()
             terms = {
                 term: env["functions"][type(term).__name__](int(term.args[0]))

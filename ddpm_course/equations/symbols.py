@@ -140,3 +140,7 @@ omega_j = _symbol("omega_j", r"\omega_j", "frequency number j", positive=True)
 h = _symbol("h", "h", "a value inside the network", real=True)
 mean_h = _symbol("mean_h", r"\mu_h", "mean of the values of a group", real=True)
 var_h = _symbol("var_h", r"\sigma_h^2", "variance of a group", positive=True)
+
+# Training
+M = _symbol("M", "M", "number of images in a batch", integer=True, positive=True)
+J_s = _function("J_s", "J_s", s, "loss of one image of a batch")

@@ -1,0 +1,320 @@
+"""Exercises of chapter 6, training. 6.1 and 6.2 ask for words alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+import torch
+from torch import Tensor
+
+from ddpm_course.equations import D, M
+from ddpm_course.exercises.checker import Exercise, Mistake
+
+# --- 6.3 --------------------------------------------------------------------------
+
+_SUM_FOR_MEAN = Exercise(
+    number="6.3",
+    title="A sum for a mean",
+    difficulty="easy",
+    minutes=5,
+    reference=1 / (M * D),
+    meaning="Whoever writes down a learning rate should write down the loss with it.",
+    hint="By which factor does the loss grow, and the gradient with it? The step is "
+    "the product of the gradient and the learning rate.",
+    mistakes=(
+        Mistake(
+            "the wrong way round",
+            M * D,
+            "That is by how much the gradient grows. What must the learning rate do "
+            "for the step to stay?",
+        ),
+        Mistake(
+            "the batch alone",
+            1 / M,
+            "Right for the batch. The mean over the coordinates has become a sum too.",
+        ),
+        Mistake(
+            "the coordinates alone",
+            1 / D,
+            "Right for the coordinates. The mean over the batch has become a sum too.",
+        ),
+        Mistake(
+            "the root, as for noise",
+            1 / sp.sqrt(M * D),
+            "Roots belong to standard deviations of means. A gradient grows with its "
+            "loss, by the same factor.",
+        ),
+        Mistake(
+            "nothing to do",
+            sp.Integer(1),
+            "The minimum stays where it is, but the steps towards it do not. That "
+            "nothing changes is true of Adam, almost.",
+        ),
+        Mistake(
+            "batch up, coordinates down",
+            M / D,
+            "Both sums make the gradient larger; you treat one of them as if it made "
+            "it smaller. Look at the batch.",
+        ),
+        Mistake(
+            "coordinates up, batch down",
+            D / M,
+            "Both sums make the gradient larger; you treat one of them as if it made "
+            "it smaller. Look at the coordinates.",
+        ),
+        Mistake(
+            "squared",
+            1 / (M * D) ** 2,
+            "The error is squared, the number of its terms is not.",
+        ),
+        Mistake(
+            "a sum of the counts",
+            1 / (M + D),
+            "How many numbers have M images of D coordinates each?",
+        ),
+    ),
+    accepted=((M * D) ** -1, 1 / M / D, D / (M * D**2), sp.sqrt(1 / (M * D) ** 2)),
+)
+
+
+# --- 6.4 --------------------------------------------------------------------------
+
+_ALPHA_BAR = torch.tensor([1.0, 0.9, 0.6, 0.35, 0.1, 0.02], dtype=torch.float64)
+
+
+def _randn(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def _step(**wrong: bool) -> Callable:
+    """One step of gradient descent on a batch, with any of the known mistakes."""
+
+    def batch_step(
+        alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
+    ) -> Tensor:
+        n, d = x0.shape
+        at = t[:1].expand(n) if wrong.get("one_time") else t
+        abar = alpha_bar[at - 1 if wrong.get("early") else at][:, None]
+        noise = (1 - abar) if wrong.get("rootless") else (1 - abar).sqrt()
+        x_t = abar.sqrt() * x0 + noise * (eps[:1] if wrong.get("one_noise") else eps)
+        if wrong.get("clean"):
+            x_t = x0
+        weight = theta[at - 1 if wrong.get("shifted") else at][:, None]
+        error = weight * x_t - (eps if wrong.get("eps") else x0)
+        each = (error * x_t).sum(1) * (1 if wrong.get("no_two") else 2)
+        each = each / (1 if wrong.get("sum") else n) / (d if wrong.get("mse") else 1)
+        gradient = torch.zeros_like(theta)
+        place = at - 1 if wrong.get("shifted") else at
+        if wrong.get("last"):
+            gradient[place] = each
+        else:
+            gradient.index_add_(0, place, each)
+        if wrong.get("gradient"):
+            return gradient
+        return theta + lr * gradient * (1 if wrong.get("uphill") else -1)
+
+    return batch_step
+
+
+def _by_autograd(
+    alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
+) -> Tensor:
+    theta = theta.clone().requires_grad_()
+    optimizer = torch.optim.SGD([theta], lr=lr)
+    loss = torch.zeros(())
+    for image, time, noise in zip(x0, t, eps, strict=True):
+        abar = alpha_bar[time]
+        x_t = abar.sqrt() * image + (1 - abar).sqrt() * noise
+        loss = loss + (theta[time] * x_t - image).pow(2).sum() / len(x0)
+    loss.backward()
+    optimizer.step()
+    return theta
+
+
+def _in_numpy(
+    alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
+) -> np.ndarray:
+    abar = alpha_bar.numpy()[t.numpy()][:, None]
+    x_t = np.sqrt(abar) * x0.numpy() + np.sqrt(1 - abar) * eps.numpy()
+    chosen = np.eye(len(theta))[t.numpy()]  # (M, T + 1), a one at each image's time
+    error = (chosen @ theta.numpy())[:, None] * x_t - x0.numpy()
+    return theta.numpy() - lr * 2 * chosen.T @ (error * x_t).sum(1) / len(x0)
+
+
+def _inputs(times: list[int], d: int, lr: float) -> tuple:
+    theta = torch.tensor([0.3, 0.9, 0.5, 0.8, 0.2, 0.6], dtype=torch.float64)
+    x0, eps = _randn(2, len(times), d)
+    return _ALPHA_BAR, theta, x0, torch.tensor(times), eps, lr
+
+
+_BATCH_STEP = Exercise(
+    number="6.4",
+    title="The training algorithm for one batch",
+    difficulty="hard",
+    minutes=20,
+    reference=_step(),
+    meaning="With a U-Net for the one weight, and Adam for the step, this is all.",
+    hint="Take a batch of one image with one coordinate, and do it with a pencil. Then "
+    "two images at different times, then two at the same time.",
+    inputs=(  # a time that occurs twice; a batch as large as D; hardly a coordinate
+        _inputs([2, 5, 2, 1], 3, 0.1),
+        _inputs([3, 1, 4], 3, 0.5),
+        _inputs([1, 5, 5, 5, 3], 2, 0.02),
+    ),
+    mistakes=(
+        Mistake(
+            "sum over the batch",
+            _step(sum=True),
+            "Your step is that of the sum over the batch. With the mean the learning "
+            "rate does not depend on the size of the batch.",
+        ),
+        Mistake(
+            "mean over the coordinates",
+            _step(mse=True),
+            "You take the mean over the coordinates. A squared norm is a sum over "
+            "them; the mean is taken over the batch alone.",
+        ),
+        Mistake(
+            "sum over the batch, mean over the coordinates",
+            _step(sum=True, mse=True),
+            "The two are swapped: sum over the coordinates of an image, mean over the "
+            "images.",
+        ),
+        Mistake(
+            "uphill",
+            _step(uphill=True),
+            "You walk up the slope: the loss grows. The gradient is subtracted.",
+        ),
+        Mistake(
+            "factor 2 lost",
+            _step(no_two=True),
+            "What is the derivative of a square? A factor is lost.",
+        ),
+        Mistake(
+            "gradient returned",
+            _step(gradient=True),
+            "You return the gradient. The new weights are asked for.",
+        ),
+        Mistake(
+            "missing square root",
+            _step(rootless=True),
+            "The noise is multiplied by its standard deviation, not by its variance.",
+        ),
+        Mistake(
+            "noise as target",
+            _step(eps=True),
+            "You compare the prediction with the noise, as Algorithm 1 does. This "
+            "network predicts the clean data.",
+        ),
+        Mistake(
+            "one time for all",
+            _step(one_time=True),
+            "You use the first time for the whole batch. Each image has its own.",
+        ),
+        Mistake(
+            "one noise for all",
+            _step(one_noise=True),
+            "You use the first noise for the whole batch. Each image has its own.",
+        ),
+        Mistake(
+            "t off by one in alpha_bar",
+            _step(early=True),
+            "Look at alpha_bar: it is indexed by t itself, and its entry 0 belongs to "
+            "the clean data.",
+        ),
+        Mistake(
+            "t off by one in theta",
+            _step(shifted=True),
+            "You take, and move, the left neighbour in theta, which is indexed by t "
+            "itself.",
+        ),
+        Mistake(
+            "the last image wins",
+            _step(last=True),
+            "Where a time occurs twice, only one of the images counts in yours. "
+            "Indexed assignment overwrites; the gradients must add up.",
+        ),
+        Mistake(
+            "nothing noised",
+            _step(clean=True),
+            "The network gets the clean data in yours, and has nothing to learn.",
+        ),
+    ),
+    accepted=(
+        _by_autograd,
+        _in_numpy,
+        lambda *arguments: _step()(*arguments).float(),
+    ),
+)
+
+
+# --- 6.5 --------------------------------------------------------------------------
+
+_MEMORY = Exercise(
+    number="6.5",
+    title="How long an average remembers",
+    difficulty="medium",
+    minutes=10,
+    reference=693,
+    meaning="That is ln 2 times 1000, nearly: 1000 is the memory of this average.",
+    hint="By what is the share of the start multiplied in one step? And in n steps?",
+    mistakes=(
+        Mistake(
+            "one step too early",
+            692,
+            "After 692 steps it is still a little above one half.",
+        ),
+        Mistake(
+            "one step too late",
+            694,
+            "Below one half, yes, but not for the first time.",
+        ),
+        Mistake(
+            "a straight line",
+            500,
+            "In each step the start loses a thousandth of what is left of it, not of "
+            "what it was.",
+        ),
+        Mistake(
+            "a straight line, one more",
+            501,
+            "Almost a straight line: but the losses become smaller, as the share does.",
+        ),
+        Mistake(
+            "the memory",
+            1000,
+            "After 1000 steps the share is about 1 / e = 0.37. When was it one half?",
+        ),
+        Mistake(
+            "decay 0.99",
+            69,
+            "Right for a decay of 0.99: one nine is missing.",
+        ),
+        Mistake(
+            "decay 0.9999",
+            6932,
+            "Right for a decay of 0.9999: there is one nine too many.",
+        ),
+        Mistake(
+            "the other share",
+            1,
+            "After one step the start has still 0.999 of the average. It is the share "
+            "of the newest weights that is small.",
+        ),
+        Mistake(
+            "not a whole number of steps",
+            float(np.log(2) / -np.log(0.999)),
+            "The formula is right. Steps are whole: which is the first one after it?",
+        ),
+        Mistake(
+            "logarithm to base 2",
+            1000 * float(np.log2(np.e)),
+            "One over the natural logarithm of 2: should it not be multiplied?",
+        ),
+    ),
+    accepted=(693.0, sp.Integer(693), np.int64(693), torch.tensor([693])),
+)
+
+
+EXERCISES = (_SUM_FOR_MEAN, _BATCH_STEP, _MEMORY)
