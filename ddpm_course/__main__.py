@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--schedule", choices=SCHEDULES, default="cosine", help="the noise schedule")
     add("--T", type=int, default=1000, help="steps of the forward process")
     add("--channels", type=int, default=32, help="width of the network")
+    add("--blocks", type=int, default=2, help="residual blocks a level")
+    add("--patch", type=int, default=1, help="side of the squares that are one pixel")
+    add("--warmup", type=int, default=settings.warmup, help="steps up to --lr")
     add("--ema", type=float, default=settings.ema, help="decay of averaged weights")
     add("--seed", type=int, default=0, help="the same seed gives the same weights")
     add("--amp", action="store_true", help="run the network in bfloat16")
@@ -92,15 +95,22 @@ def load(name: str, size: int = 32) -> Tensor:
     )
 
 
-def network_for(x: Tensor, channels: int) -> nn.Module:
-    """A network that fits data of the shape of ``x`` (N, …)."""
-    if x.ndim == 2:
-        return MLP(x.shape[1], 4 * channels)
+def network_for(
+    shape: Sequence[int], channels: int, blocks: int = 2, patch: int = 1
+) -> nn.Module:
+    """A network for points of shape (D,) or images of shape (C, H, W)."""
+    if len(shape) == 1:
+        return MLP(shape[0], 4 * channels)
     levels = 1
-    while levels < 3 and all(side % 2**levels == 0 for side in x.shape[2:]):
+    while levels < 3 and all(side % (patch * 2**levels) == 0 for side in shape[1:]):
         levels += 1
     return UNet(
-        x.shape[1], channels, (1, 2, 2)[:levels], attention_levels=(levels - 1,)
+        shape[0],
+        channels,
+        (1, 2, 2)[:levels],
+        blocks,
+        attention_levels=(levels - 1,),
+        patch=patch,
     )
 
 
@@ -111,12 +121,15 @@ def _train(options: argparse.Namespace) -> None:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     x = load(options.data, options.size)
     torch.manual_seed(options.seed)
-    network = network_for(x, options.channels).to(training.device())
+    shape = tuple(x.shape[1:])
+    network = network_for(shape, options.channels, options.blocks, options.patch)
+    network = network.to(training.device())
     names = training.Settings.__dataclass_fields__
     settings = training.Settings(
         **{name: value for name, value in vars(options).items() if name in names}
     )
-    about = {name: getattr(options, name) for name in ("data", "size", "schedule", "T")}
+    names = ("data", "size", "schedule", "T", "channels", "blocks", "patch")
+    about = {name: getattr(options, name) for name in names} | {"shape": shape}
     trained = training.train(
         network,
         make_schedule(options.schedule, options.T),
@@ -125,7 +138,7 @@ def _train(options: argparse.Namespace) -> None:
         checkpoint=options.out,
         save_every=options.save_every,
         resume=options.resume,
-        about=about | {"channels": options.channels},
+        about=about,
     )
     last = trained.losses[-100:].mean().item()
     print(json.dumps({"checkpoint": str(options.out), "loss": round(last, 4)}))

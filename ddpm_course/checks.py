@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -44,11 +46,46 @@ def check_time(
         )
 
 
-def check_data(schedule: NoiseSchedule, **tensors: Tensor) -> None:
+def check_earlier(schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor) -> None:
+    """Raise unless s is a time in 0 … T before ``t``, element by element."""
+    check_time(schedule, s, first=0, name="s")
+    if isinstance(t, Tensor) and isinstance(s, Tensor) and t.shape != s.shape:
+        raise ValueError(
+            f"s has shape {tuple(s.shape)}, t has {tuple(t.shape)}: expected an "
+            "earlier time for each t"
+        )
+    on_cpu = all(isinstance(v, int) or v.device.type == "cpu" for v in (s, t))
+    if on_cpu and not torch.as_tensor(s < t).all():  # no look at a GPU
+        raise ValueError(
+            f"s={s} is not earlier than t={t}: a step of the reverse process leads "
+            "from t to some s < t; swap them"
+        )
+
+
+def check_network(network: object, schedule: NoiseSchedule) -> None:
+    """Raise if the network says that it knows fewer times than the schedule has."""
+    T = getattr(network, "T", schedule.T)
+    if T < schedule.T:
+        raise ValueError(
+            f"the network knows the times up to T = {T}, the schedule has "
+            f"{schedule.T}: build the network with T={schedule.T}"
+        )
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no entry is nan or inf; always true on a GPU, where a look would wait."""
+    if tensor.device.type != "cpu":
+        return True
+    # quick: the sum is finite, but for overflow, if and only if all entries are
+    return math.isfinite(tensor.detach().sum()) or bool(tensor.isfinite().all())
+
+
+def check_data(
+    schedule: NoiseSchedule, *, finite: bool = True, **tensors: Tensor
+) -> None:
     """Raise unless the tensors are floats of one shape, on the schedule's device.
 
-    Non-finite entries raise too, on a CPU only: on a GPU the look would make
-    the host wait.
+    Unless told otherwise non-finite entries raise too (``is_finite``).
     """
     (first, x), *_ = tensors.items()
     for name, tensor in tensors.items():
@@ -72,7 +109,7 @@ def check_data(schedule: NoiseSchedule, **tensors: Tensor) -> None:
                 f"{name} is on {tensor.device}, the schedule on "
                 f"{schedule.beta.device}: use schedule.to({name}.device)"
             )
-        if tensor.device.type == "cpu" and not torch.isfinite(tensor).all():
+        if finite and not is_finite(tensor):
             raise ValueError(
                 f"{name} contains nan or inf: expected finite numbers; look for the "
                 "first step that makes them with torch.isfinite"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_course.checks import check_data, check_time
+from ddpm_course.checks import check_data, check_network, check_time, is_finite
 from ddpm_course.posterior import mean_coefficients, posterior_mean, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
@@ -95,13 +95,18 @@ def x0_from_score(
 
 
 def mean_from_x0(
-    schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, x0_hat: Tensor
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    t: int | Tensor,
+    x0_hat: Tensor,
+    s: int | Tensor | None = None,
 ) -> Tensor:
     """The model's mean of x_{t-1}, from a predicted x_0 (equation ``mean-x0``).
 
-    The posterior mean with x̂_0 in the place of x_0; elbo, section 3.
+    The posterior mean with x̂_0 in the place of x_0; elbo, section 3. With ``s``, the
+    mean of x_s at that earlier time.
     """
-    return posterior_mean(schedule, x0_hat, x_t, t)
+    return posterior_mean(schedule, x0_hat, x_t, t, s)
 
 
 def mean_from_eps(
@@ -162,6 +167,7 @@ class Denoiser:
         clip: float | tuple[float, float] | None = None,
     ) -> None:
         check_kind(kind)
+        check_network(network, schedule)
         limits = (-clip, clip) if isinstance(clip, int | float) else clip
         if limits is not None and not limits[0] < limits[1]:
             raise ValueError(
@@ -170,23 +176,47 @@ class Denoiser:
             )
         self.network, self.schedule = network, schedule
         self.kind, self.clip = kind, limits
+        # x̂_0 is linear in x_t and the prediction: its coefficients at every t, made
+        # once, are what the formula makes of (1, 0) and of (0, 1)
+        t = torch.arange(1, schedule.T + 1, device=schedule.beta.device)
+        one, zero = torch.ones_like(t, dtype=torch.float64), 0 * schedule.beta[1:]
+        both = torch.stack([self._x0_hat(one, t, zero), self._x0_hat(zero, t, one)])
+        both = torch.cat([both[:, :1], both], dim=1)  # index = t
+        self._tables = {d: both.to(d) for d in (torch.float32, torch.float64)}
+        # and as single numbers, which the loop of a sampler asks for, one after another
+        self._numbers = {
+            d: [*zip(*table, strict=True)] for d, table in self._tables.items()
+        }
+        self._times = torch.arange(schedule.T + 1, device=t.device).unbind()
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """x̂_0, of the shape and dtype of ``x_t`` (batch, …)."""
-        check_data(self.schedule, x_t=x_t)
-        check_time(self.schedule, t, x_t)
-        if isinstance(t, int):
-            t = torch.full((len(x_t),), t, device=x_t.device)
-        # under autocast a network answers in 16 bits: the arithmetic goes on in x_t's
-        prediction = self.network(x_t, t).to(x_t.dtype)
-        check_data(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
-        if self.kind == "eps":
-            x0_hat = x0_from_eps(self.schedule, x_t, t, prediction)
-        elif self.kind == "v":
-            x0_hat = x0_from_v(self.schedule, x_t, t, prediction)
+        check_data(self.schedule, finite=False, x_t=x_t)
+        if isinstance(t, int) and 0 < t <= self.schedule.T:
+            # expanded, so that a network can see that all share one time
+            times = self._times[t].expand(len(x_t))
+            on_x_t, on_prediction = self._numbers[x_t.dtype][t]
         else:
-            x0_hat = prediction
+            check_time(self.schedule, t, x_t)
+            times = t
+            on_x_t, on_prediction = (
+                along_batch(values[t], x_t) for values in self._tables[x_t.dtype]
+            )
+        # under autocast a network answers in 16 bits: the arithmetic goes on in x_t's
+        prediction = self.network(x_t, times).to(x_t.dtype)
+        if prediction.shape != x_t.shape:
+            check_data(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
+        x0_hat = on_x_t * x_t + on_prediction * prediction
+        if not is_finite(x0_hat):  # whose fault is it?
+            check_data(self.schedule, x_t=x_t)
+            check_data(self.schedule, **{"network(x_t, t)": prediction})
         return x0_hat if self.clip is None else x0_hat.clamp(*self.clip)
+
+    def _x0_hat(self, x_t: Tensor, t: Tensor, prediction: Tensor) -> Tensor:
+        if self.kind == "x0":
+            return prediction
+        formula = x0_from_eps if self.kind == "eps" else x0_from_v
+        return formula(self.schedule, x_t, t, prediction)
 
 
 def check_kind(kind: str) -> None:

@@ -29,6 +29,31 @@ def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+class TimeEmbedding(nn.Module):
+    """``time_embedding`` of whole times 0 … T, from a table that is made once.
+
+    (B,) → (B, dim). If all elements share one time (a tensor that was expanded), it is
+    looked up once, (1, dim), and broadcasts. Times that are not int64 are computed.
+    """
+
+    def __init__(self, dim: int, T: int) -> None:
+        super().__init__()
+        table = time_embedding(torch.arange(T + 1), dim)
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        one = t[:1] if t.stride(0) == 0 else t
+        if t.dtype != torch.int64:
+            return time_embedding(one, self.table.shape[1])
+        try:
+            return F.embedding(one, self.table)
+        except IndexError:
+            raise ValueError(
+                f"t reaches {int(t.max())}, the network knows 0 … {len(self.table) - 1}"
+                ": build it with a larger T"
+            ) from None
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm with at most 32 groups, of at least four channels where there are four.
 
@@ -131,11 +156,13 @@ class Level(nn.Module):
 class UNet(nn.Module):
     """DDPM's U-Net: (x, t) → an image of the shape of x.
 
-    ``x`` has shape (B, in_channels, H, W), H and W divisible by 2 to the number of
-    levels less one; ``t`` is int64 of shape (B,). Level i has
+    ``x`` has shape (B, in_channels, H, W); ``t`` is int64 of shape (B,). Level i has
     ``channels * multipliers[i]`` channels, ``blocks`` residual blocks, and attention
     behind each if i is in ``attention_levels``; the middle always has attention.
-    Raises ValueError for a size or a setting that does not fit.
+    ``patch`` squares of that side become the channels of one pixel first: the network
+    works at a lower resolution, and is faster. H and W must be divisible by ``patch``
+    times 2 for each level but the first. ``T`` is the largest time. Raises ValueError
+    for what does not fit.
     """
 
     def __init__(
@@ -147,6 +174,8 @@ class UNet(nn.Module):
         attention_levels: Sequence[int] = (2,),
         heads: int = 1,
         dropout: float = 0.0,
+        patch: int = 1,
+        T: int = 1000,
     ) -> None:
         super().__init__()
         if not multipliers or not set(attention_levels) <= set(range(len(multipliers))):
@@ -154,15 +183,18 @@ class UNet(nn.Module):
                 f"attention_levels={tuple(attention_levels)}: expected levels among "
                 f"0 … {len(multipliers) - 1}, one for each of the multipliers"
             )
-        self.channels, self.factor = channels, 2 ** (len(multipliers) - 1)
+        self.patch, self.T = patch, T
+        self.factor = patch * 2 ** (len(multipliers) - 1)
         c_time = 4 * channels
+        self.embedding = TimeEmbedding(channels, T)
         self.time = nn.Sequential(
             nn.Linear(channels, c_time), nn.SiLU(), nn.Linear(c_time, c_time), nn.SiLU()
         )
         widths = [channels * m for m in multipliers]
         with_heads = [heads if i in attention_levels else 0 for i in range(len(widths))]
 
-        self.first = nn.Conv2d(in_channels, channels, 3, padding=1)
+        c_image = in_channels * patch**2
+        self.first = nn.Conv2d(c_image, channels, 3, padding=1)
         self.down, skips, c = nn.ModuleList(), [channels], channels
         for i, width in enumerate(widths):
             for _ in range(blocks):
@@ -186,7 +218,7 @@ class UNet(nn.Module):
             if i > 0:
                 self.up.append(Upsample(c))
         self.norm = group_norm(c)
-        self.last = zero(nn.Conv2d(c, in_channels, 3, padding=1))
+        self.last = zero(nn.Conv2d(c, c_image, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -196,8 +228,8 @@ class UNet(nn.Module):
                 f"{self.factor}, since each level halves them; pad the images or use "
                 "fewer multipliers"
             )
-        time = self.time(time_embedding(t, self.channels))
-        h = self.first(x)
+        time = self.time(self.embedding(t))
+        h = self.first(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
             h = layer(h, time) if isinstance(layer, Level) else layer(h)
@@ -209,19 +241,32 @@ class UNet(nn.Module):
                 h = layer(torch.cat([h, skips.pop()], dim=1), time)
             else:
                 h = layer(h)
-        return self.last(F.silu(self.norm(h)))
+        h = self.last(F.silu(self.norm(h)))
+        return F.pixel_shuffle(h, self.patch)
 
 
 class MLP(nn.Module):
-    """A small network for points: (x, t) → (B, dim), for x of shape (B, dim)."""
+    """A small network for points: (x, t) → (B, dim), for x of shape (B, dim).
 
-    def __init__(self, dim: int = 2, width: int = 128, depth: int = 3) -> None:
+    ``t`` is int64 of shape (B,), at most ``T``.
+    """
+
+    def __init__(
+        self, dim: int = 2, width: int = 128, depth: int = 3, T: int = 1000
+    ) -> None:
         super().__init__()
-        self.width = width
+        self.dim, self.T = dim, T
+        self.embedding = TimeEmbedding(width, T)
         layers: list[nn.Module] = [nn.Linear(dim + width, width), nn.SiLU()]
         for _ in range(depth - 1):
             layers += [nn.Linear(width, width), nn.SiLU()]
         self.net = nn.Sequential(*layers, nn.Linear(width, dim))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.net(torch.cat([x, time_embedding(t, self.width)], dim=1))
+        # the first layer of (x, time) in two parts: a time that all share costs once
+        first, *rest = self.net
+        on_x, on_time = first.weight[:, : self.dim], first.weight[:, self.dim :]
+        h = F.linear(x, on_x) + F.linear(self.embedding(t), on_time, first.bias)
+        for layer in rest:
+            h = layer(h)
+        return h

@@ -235,7 +235,7 @@ TRAPS = {
 model_call, calls = torch.nn.Linear.forward, []
 def trap(self, x):
     calls.append(1)
-    if len(calls) == 25:
+    if len(calls) == 17:
         os.kill(os.getpid(), signal.SIGKILL)
     return model_call(self, x)
 torch.nn.Linear.forward = trap""",

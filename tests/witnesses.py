@@ -62,7 +62,9 @@ def tidy(latex: str) -> str:
     latex = re.sub(r"\{\s*([A-Za-z])\s*\}", r"{\1}", latex)
     latex = re.sub(r"([_^])\{(\w)\}", r"\1\2", latex)
     latex = re.sub(r"_\{(\\[A-Za-z]+)\}", r"_\1 ", latex)  # \mu_{\theta}
-    latex = re.sub(r"\{\s*([xz]|\\mu)\s*\}(?=_)", r"\1", latex)  # \mathbf{x}_t
+    latex = re.sub(
+        r"\{\s*([xz]|\\mu|\\varepsilon)\s*\}(?=_)", r"\1", latex
+    )  # \mathbf{x}_t
     latex = re.sub(r"\s+", " ", latex).strip(" .,")
     # a space matters only between a command and a letter
     latex = re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])", r"\1~", latex).replace(" ", "")
@@ -191,6 +193,7 @@ _RENAMED = {
     r"\\mu_q": r"\\tilde\\mu_t",
     r"\\sigma_q": r"\\sigma_t",
     r"\\Sigma_\\theta\(x_t,t\)": r"\\sigma_t^2",  # which their next line says
+    r"\\sigma_t\\varepsilon$": r"\\sigma_tz",  # the noise of a step back
     r"^L_t(?=\W)": r"L_{t-1}",  # the term of the step from t to t - 1
 }
 
@@ -285,6 +288,7 @@ def _environments() -> Iterator[dict]:
                 | parameters
                 | {
                     "t": t,
+                    "s": t // 2,  # any earlier time
                     "schedule": schedule,
                     "one_step": one,
                     "two_steps": two,
@@ -299,6 +303,14 @@ def _environments() -> Iterator[dict]:
                     "abar_t": abar[t],
                     "abar_prev": abar[t - 1],
                     "abar_T": abar[T],
+                    "abar_s": abar[t // 2],
+                    "eta": 0.6,
+                    "sigma_s": 0.6
+                    * np.sqrt(
+                        (1 - abar[t // 2])
+                        / (1 - abar[t])
+                        * (1 - abar[t] / abar[t // 2])
+                    ),
                     "snr_t": snr[t],
                     "snr_prev": snr[t - 1],
                     "betatilde_t": beta[t] * (1 - abar[t - 1]) / (1 - abar[t]),

@@ -18,6 +18,7 @@ from ddpm_course.equations import (
     chapter_4,
     chapter_5,
     chapter_6,
+    chapter_7,
 )
 from ddpm_course.equations.entry import Equation, Gaussian
 from ddpm_course.equations.symbols import *  # noqa: F403, the chapters' vocabulary
@@ -38,7 +39,15 @@ from ddpm_course.equations.symbols import (
 #: Every labelled equation, by its label, in the order of the book.
 LEDGER: dict[str, Equation] = {
     equation.label: equation
-    for chapter in (chapter_1, chapter_2, chapter_3, chapter_4, chapter_5, chapter_6)
+    for chapter in (
+        chapter_1,
+        chapter_2,
+        chapter_3,
+        chapter_4,
+        chapter_5,
+        chapter_6,
+        chapter_7,
+    )
     for equation in chapter.EQUATIONS
 }
 

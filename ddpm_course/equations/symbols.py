@@ -74,6 +74,16 @@ sigma_t = _symbol(
     r"standard deviation of the model's step; its square is \beta_t or \tilde\beta_t",
     positive=True,
 )
+abar_s = _symbol(
+    "abar_s", r"\bar\alpha_s", "share of the variance kept up to s", positive=True
+)
+sigma_s = _symbol(
+    "sigma_s",
+    r"\sigma_s",
+    "standard deviation of the noise that a step to s adds",
+    positive=True,
+)
+eta = _symbol("eta", r"\eta", "share of new noise in a step, 0 … 1", positive=True)
 steepness = _symbol(
     "steepness", r"\kappa", "steepness of the sigmoid schedule", positive=True
 )
@@ -86,6 +96,8 @@ x_0 = _symbol("x_0", "x_0", "clean data", real=True)
 x_t = _symbol("x_t", "x_t", "noisy data at time t", real=True)
 x_prev = _symbol("x_prev", "x_{t-1}", "one step less noisy", real=True)
 x_prev2 = _symbol("x_prev2", "x_{t-2}", "two steps less noisy", real=True)
+x_s = _symbol("x_s", "x_s", "data at an earlier time s < t", real=True)
+z = _symbol("z", "z", "standard normal noise of a step back", real=True)
 eps = _symbol(
     "eps", r"\varepsilon", "standard normal noise of the forward process", real=True
 )

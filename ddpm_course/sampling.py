@@ -1,0 +1,201 @@
+"""Sampling: from noise to data, by calling the denoiser again and again.
+
+A step leads from time t to any earlier time s. It is a function
+``step(schedule, x_t, x0_hat, t, s, z)`` of the noisy data, the denoiser's x̂_0 and
+standard normal noise ``z``: ``ancestral_step`` is the documents', with s = t - 1;
+``ddim_step`` does without new noise. Options of a step are set with
+``functools.partial``, as in ``partial(ancestral_step, variance="beta_tilde")``.
+
+``x_t``, ``x0_hat`` and ``z`` have one shape (batch, …), float32 or float64; ``t`` and
+``s`` are ints or int64 tensors (batch,) with 0 <= s < t <= T. The result has the shape
+of the data. Anything else raises TypeError or ValueError.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ddpm_course.checks import check_data
+from ddpm_course.parameterization import eps_from_x0, mean_from_x0
+from ddpm_course.posterior import posterior_variance, reverse_variance
+from ddpm_course.schedules import NoiseSchedule, along_batch
+
+#: (x_t, t) → x̂_0: a ``Denoiser``, an exact denoiser, or any function.
+Denoise = Callable[[Tensor, int], Tensor]
+Step = Callable[..., Tensor]
+
+#: Numbers given to the denoiser in one call, so that its memory stays bounded: 668
+#: images of 28 × 28. The U-Net of the book then takes about a gigabyte.
+CALL_SIZE = 2**19
+
+
+def ancestral_step(
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    x0_hat: Tensor,
+    t: int | Tensor,
+    s: int | Tensor,
+    z: Tensor,
+    variance: str = "beta",
+) -> Tensor:
+    """A draw from p_θ(x_s | x_t): mean + σ z (equation ``ancestral-step``).
+
+    Algorithm 2 of the slides; sampling, the complete inference algorithm.
+    ``variance`` is σ², "beta" or "beta_tilde". The noise is added as it is given: at
+    s = 0 it should be 0, as in ``sample``.
+    """
+    check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
+    mean = mean_from_x0(schedule, x_t, t, x0_hat, s)
+    sigma = reverse_variance(schedule, t, variance, s).sqrt()
+    return mean + along_batch(sigma, x_t) * z
+
+
+def ddim_step(
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    x0_hat: Tensor,
+    t: int | Tensor,
+    s: int | Tensor,
+    z: Tensor,
+    eta: float = 0.0,
+) -> Tensor:
+    """To x_s along the noise that x_t has (equation ``ddim-step``).
+
+    With ``eta`` = 0 nothing is drawn; with 1 it is the ancestral step with variance
+    "beta_tilde", whatever the stride. Raises ValueError for an eta outside [0, 1].
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta={eta}: expected 0 (no new noise) … 1 (ancestral)")
+    check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
+    # ε of the x̂_0 at hand, not of the network: x̂_0 may have been clipped
+    eps_hat = eps_from_x0(schedule, x_t, t, x0_hat)
+    variance = eta**2 * posterior_variance(schedule, t, s)
+    abar_s = schedule.alpha_bar[s]
+    return (
+        along_batch(abar_s.sqrt(), x_t) * x0_hat
+        + along_batch((1 - abar_s - variance).sqrt(), x_t) * eps_hat
+        + along_batch(variance.sqrt(), x_t) * z
+    )
+
+
+def sparse_times(T: int, steps: int) -> list[int]:
+    """T, …, 0 in ``steps`` steps of nearly equal length: steps + 1 ints that fall.
+
+    Raises ValueError unless 1 <= steps <= T.
+    """
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps={steps}: expected 1 … T = {T}")
+    return [round(T * k / steps) for k in range(steps, -1, -1)]
+
+
+def reverse_process(
+    denoiser: Denoise,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    *,
+    step: Step = ancestral_step,
+    steps: int | Sequence[int] | None = None,
+    chunk: int | None = None,
+    generator: torch.Generator | None = None,
+    progress: bool = False,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """The chain from ``x_T`` (n, …) back to data: yields (s, x_s, x̂_0) at each step.
+
+    ``denoiser(x_t, t)`` gives x̂_0 for an int t; ``step`` is linear in x_t, x̂_0 and z.
+    ``steps`` is their number, evenly spread, or all times from T down to 0; every
+    time is visited unless it is given. At most ``chunk`` elements go into one call;
+    the noise does not depend on it. Raises ValueError for other times or sizes.
+    """
+    times = _times(schedule.T, steps)
+    if chunk is None:
+        chunk = max(1, CALL_SIZE // max(1, x_T[:1].numel()))
+    if chunk < 1:
+        raise ValueError(f"chunk={chunk}: expected how many images a call, >= 1")
+    x = x_T
+    bar = tqdm(pairwise(times), total=len(times) - 1, disable=not progress)
+    for (t, s), (on_x_t, on_x0, sigma) in zip(
+        bar, _coefficients(step, schedule, times), strict=True
+    ):
+        with torch.no_grad():  # not around the yield: it would reach the caller
+            if len(x) <= chunk:
+                x0_hat = denoiser(x, t)
+            else:
+                x0_hat = torch.cat([denoiser(part, t) for part in x.split(chunk)])
+            if t == schedule.T or s == 0 or x0_hat.shape != x.shape:
+                check_data(schedule, x_t=x, x0_hat=x0_hat)
+            x = (on_x_t * x).add_(x0_hat, alpha=on_x0)
+            if sigma > 0:
+                z = torch.empty_like(x).normal_(generator=generator)
+                x = x.add_(z, alpha=sigma)
+        yield s, x, x0_hat
+
+
+def sample(
+    denoiser: Denoise,
+    schedule: NoiseSchedule,
+    shape: Sequence[int],
+    *,
+    step: Step = ancestral_step,
+    steps: int | Sequence[int] | None = None,
+    chunk: int | None = None,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype = torch.float32,
+    progress: bool = False,
+) -> Tensor:
+    """New data of ``shape`` (n, …), on the schedule's device; Algorithm 2 as it stands.
+
+    x_T and all noise are drawn from ``generator``, which must live on that device:
+    the same seed gives the same samples, whatever ``chunk`` is. The other arguments
+    are those of ``reverse_process``, which gives the states on the way too.
+    """
+    device = schedule.beta.device
+    x_T = torch.empty(*shape, dtype=dtype, device=device).normal_(generator=generator)
+    states = reverse_process(
+        denoiser,
+        schedule,
+        x_T,
+        step=step,
+        steps=steps,
+        chunk=chunk,
+        generator=generator,
+        progress=progress,
+    )
+    ((_, x_0, _),) = deque(states, maxlen=1)
+    return x_0
+
+
+def _times(T: int, steps: int | Sequence[int] | None) -> list[int]:
+    """The times that are visited, from T to 0."""
+    if steps is None:
+        return list(range(T, -1, -1))
+    if isinstance(steps, int):
+        return sparse_times(T, steps)
+    times = [int(t) for t in steps]
+    if times[:1] != [T] or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
+        raise ValueError(
+            f"steps={times}: expected a number of steps, or times that fall from "
+            f"T = {T} to 0"
+        )
+    return times
+
+
+def _coefficients(
+    step: Step, schedule: NoiseSchedule, times: Sequence[int]
+) -> list[tuple[float, ...]]:
+    """What each step multiplies x_t, x̂_0 and z with: numbers, made once.
+
+    A step is linear in the three, so they are what it makes of (1, 0, 0), (0, 1, 0)
+    and (0, 0, 1), here for all times at once. The last step adds no noise.
+    """
+    t, s = torch.tensor(times[:-1]), torch.tensor(times[1:])
+    units = torch.eye(3, dtype=torch.float64)[:, :, None].expand(3, 3, len(t))
+    on_cpu = schedule.to("cpu")
+    on_x_t, on_x0, sigma = (step(on_cpu, x, x0, t, s, z) for x, x0, z in units)
+    sigma[-1] = 0
+    return list(zip(on_x_t.tolist(), on_x0.tolist(), sigma.tolist(), strict=True))
