@@ -30,7 +30,8 @@ class Plain(torch.nn.Module):
 
     def __init__(self, mlp):
         super().__init__()
-        self.net, self.width = mlp.net, mlp.net[0].out_features
+        self.net = torch.nn.Sequential(mlp.first, *mlp.rest)
+        self.width = mlp.first.out_features
 
     def forward(self, x, t):
         return self.net(torch.cat([x, time_embedding(t, self.width)], dim=1))

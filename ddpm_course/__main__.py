@@ -1,26 +1,16 @@
-"""``python -m ddpm_course``: training outside a notebook."""
+"""``python -m ddpm_course``: training, sampling and measuring outside a notebook."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-import torch.distributed as dist
-from torch import Tensor, nn
-
-from ddpm_course import data, training
+from ddpm_course import commands, training
 from ddpm_course.checkpoints import CheckpointError
-from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import KINDS
-from ddpm_course.schedules import SCHEDULES, make_schedule
-from ddpm_course.unet import MLP, UNet
-
-DATA = ("ring", "moons", "digits", "mnist", "fashion-mnist")
+from ddpm_course.schedules import SCHEDULES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; --resume goes on from the last checkpoint", file=sys.stderr)
+        print(f"stopped; {options.stopped}", file=sys.stderr)
         return 130
     return 0
 
@@ -42,18 +32,56 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m ddpm_course",
         description="Denoising diffusion probabilistic models from the command line.",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser(
-        "train",
-        help="train a network and write a checkpoint",
-        description="Train a network on points or images and write a checkpoint. "
-        "Several processes: torchrun --nproc-per-node=2 -m ddpm_course train …",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, help, description, stopped="nothing was written"):
+        one = commands_.add_parser(
+            name,
+            help=help,
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        one.set_defaults(run=run, stopped=stopped)
+        return one.add_argument
+
+    _train(command)
+    _sample(command)
+    _evaluate(command)
+
+    add = command(
+        "export",
+        commands.export,
+        "keep of a checkpoint what sampling needs",
+        "Write the averaged weights of a checkpoint, and what they were trained on.",
     )
-    train.set_defaults(run=_train)
+    add("checkpoint", type=Path, help="a checkpoint that train wrote")
+    add("--out", type=Path, default=Path("network.pt"), help="the file to write")
+
+    add = command(
+        "classifier",
+        commands.classifier,
+        "train the classifier whose features the Fréchet distance uses",
+        "Train a small classifier on labelled images and write its weights.",
+    )
+    add("--data", choices=commands.LABELLED, default="digits", help="labelled images")
+    add("--out", type=Path, default=Path("classifier.pt"), help="the file to write")
+    add("--steps", type=int, default=1000, help="steps of 128 images")
+    add("--seed", type=int, default=0, help="the same seed gives the same weights")
+    return parser
+
+
+def _train(command) -> None:
     settings = training.Settings()
-    add = train.add_argument
-    add("--data", default="digits", help=f"{', '.join(DATA)}, or a folder of images")
+    add = command(
+        "train",
+        commands.train,
+        "train a network and write a checkpoint",
+        "Train a network on points or images and write a checkpoint. "
+        "Several processes: torchrun --nproc-per-node=2 -m ddpm_course train …",
+        "--resume goes on from the last checkpoint",
+    )
+    data = f"{', '.join(commands.DATA)}, or a folder of images"
+    add("--data", default="digits", help=data)
     add("--size", type=int, default=32, help="height and width for a folder of images")
     add("--out", type=Path, default=Path("run.pt"), help="the checkpoint to write")
     add("--resume", action="store_true", help="go on from --out, if it is there")
@@ -72,78 +100,55 @@ def _parser() -> argparse.ArgumentParser:
     add("--amp", action="store_true", help="run the network in bfloat16")
     add("--compile", action="store_true", help="compile the network first")
     add("--save-every", type=int, default=500, help="steps between checkpoints")
-    return parser
 
 
-def load(name: str, size: int = 32) -> Tensor:
-    """The training data of that name, or all images of a folder."""
-    generator = torch.Generator().manual_seed(0)
-    if name == "ring":
-        return GaussianMixture.ring().sample(50_000, generator).float()
-    if name == "moons":
-        return data.moons(50_000, generator)
-    if name == "digits":
-        return data.digits()
-    if name == "mnist":
-        return data.mnist()[0]
-    if name == "fashion-mnist":
-        return data.fashion_mnist()[0]
-    if Path(name).is_dir():
-        return data.image_folder(name, size)
-    raise ValueError(
-        f"--data {name}: expected {', '.join(DATA)}, or a folder of images"
+def _network(add) -> None:
+    """What sample and evaluate have in common."""
+    add(
+        "--checkpoint",
+        default="fashion-mnist",
+        help="a file that train or export wrote, or the network of that name that "
+        "comes with the package",
     )
-
-
-def network_for(
-    shape: Sequence[int], channels: int, blocks: int = 2, patch: int = 1
-) -> nn.Module:
-    """A network for points of shape (D,) or images of shape (C, H, W)."""
-    if len(shape) == 1:
-        return MLP(shape[0], 4 * channels)
-    levels = 1
-    while levels < 3 and all(side % (patch * 2**levels) == 0 for side in shape[1:]):
-        levels += 1
-    return UNet(
-        shape[0],
-        channels,
-        (1, 2, 2)[:levels],
-        blocks,
-        attention_levels=(levels - 1,),
-        patch=patch,
+    add("--out", type=Path, default=Path("samples"), help="the folder to write to")
+    add("--steps", type=int, default=100, help="calls of the network, at most its T")
+    add("--sampler", choices=commands.SAMPLERS, default="ancestral", help="the step")
+    add(
+        "--variance",
+        choices=("beta", "beta_tilde"),
+        default="beta_tilde",
+        help="of the ancestral step; beta wants many steps",
     )
+    add("--eta", type=float, default=0.0, help="new noise of the ddim step, 0 … 1")
+    add("--chunk", type=int, default=None, help="images a call, if memory is short")
+    add("--seed", type=int, default=0, help="the same seed gives the same samples")
 
 
-def _train(options: argparse.Namespace) -> None:
-    if "RANK" in os.environ:  # started by torchrun
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    x = load(options.data, options.size)
-    torch.manual_seed(options.seed)
-    shape = tuple(x.shape[1:])
-    network = network_for(shape, options.channels, options.blocks, options.patch)
-    network = network.to(training.device())
-    names = training.Settings.__dataclass_fields__
-    settings = training.Settings(
-        **{name: value for name, value in vars(options).items() if name in names}
+def _sample(command) -> None:
+    add = command(
+        "sample",
+        commands.sample,
+        "draw new images or points from a trained network",
+        "Draw samples and write each as an image, all as a grid, and a JSON that says "
+        "how they were made.",
     )
-    names = ("data", "size", "schedule", "T", "channels", "blocks", "patch")
-    about = {name: getattr(options, name) for name in names} | {"shape": shape}
-    trained = training.train(
-        network,
-        make_schedule(options.schedule, options.T),
-        x,
-        settings,
-        checkpoint=options.out,
-        save_every=options.save_every,
-        resume=options.resume,
-        about=about,
+    add("--n", type=int, default=64, help="how many")
+    _network(add)
+
+
+def _evaluate(command) -> None:
+    add = command(
+        "evaluate",
+        commands.evaluate,
+        "measure a trained network: bits per dimension, distance of its samples",
+        "Bound the bits per dimension of held-out data, with its standard error, and "
+        "measure how far samples are from them, beside the distance of real data "
+        "(the floor). Writes evaluation.json and the grid of samples.",
     )
-    last = trained.losses[-100:].mean().item()
-    print(json.dumps({"checkpoint": str(options.out), "loss": round(last, 4)}))
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    add("--n", type=int, default=1000, help="samples for the distance")
+    add("--images", type=int, default=200, help="held-out data for the bound")
+    add("--times", type=int, default=50, help="random times for each of them")
+    _network(add)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import copy
 import os
 import pickle
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +22,18 @@ class CheckpointError(RuntimeError):
     """A file that is no checkpoint, a damaged one, or that of another run."""
 
 
-def write(path: Path | str, content: dict) -> None:
-    """Save aside, then rename: a crash or a full disk leaves the old file as it was."""
+@contextmanager
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of ``path`` if all went well.
+
+    A crash or a full disk leaves the old file as it was.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with aside.open("wb") as file:
-            torch.save(content, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
@@ -35,8 +41,17 @@ def write(path: Path | str, content: dict) -> None:
         aside.unlink(missing_ok=True)
 
 
-def read(path: Path | str) -> dict:
-    """The content of a checkpoint, on the CPU. Raises CheckpointError."""
+def write(path: Path | str, content: dict) -> None:
+    """Save tensors and plain values, whole or not at all."""
+    with replacing(path) as file:
+        torch.save(content, file)
+
+
+def read(path: Path | str, *formats: str) -> dict:
+    """The content of a checkpoint, on the CPU. Raises CheckpointError.
+
+    ``formats`` are those that will do, a checkpoint of ``train`` unless given.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -52,9 +67,11 @@ def read(path: Path | str) -> dict:
             f"{path} cannot be read ({type(error).__name__}): it is cut off, or not a "
             "checkpoint. Delete it, or give another path"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    formats = formats or (FORMAT,)
+    if not isinstance(content, dict) or content.get("format") not in formats:
         raise CheckpointError(
-            f"{path} is not a checkpoint of this package: give one that train wrote"
+            f"{path} is not a checkpoint of this package, or not one of the right "
+            f"kind: expected {' or '.join(formats)}"
         )
     return content
 

@@ -82,6 +82,11 @@ def digits() -> Tensor:
     return pixels[:, None] / 8 - 1
 
 
+def digit_labels() -> Tensor:
+    """Which digit each of ``digits()`` is: int64, shape (1797,)."""
+    return torch.from_numpy(load_digits().target.astype(np.int64))
+
+
 def moons(n: int, generator: torch.Generator, noise: float = 0.05) -> Tensor:
     """n points on two half circles that reach into each other, shape (n, 2).
 
@@ -110,6 +115,16 @@ def fashion_mnist(
 ) -> tuple[Tensor, Tensor]:
     """Fashion-MNIST: images (N, 1, 28, 28) and labels (N,) int64; see ``mnist``."""
     return _idx_pair("fashion-mnist", split, folder)
+
+
+def fashion_mnist_held_out() -> Tensor:
+    """The first 1000 test images of Fashion-MNIST, which come with the package.
+
+    Shape (1000, 1, 28, 28). For measurements and pictures without a download.
+    """
+    path = Path(__file__).parent / "weights" / "fashion_mnist_held_out.npz"
+    with np.load(path, allow_pickle=False) as file:
+        return torch.from_numpy(file["images"])[:, None].float() / 127.5 - 1
 
 
 def image_folder(folder: Path | str, size: int, channels: int = 3) -> Tensor:

@@ -43,8 +43,8 @@ def mode_width(x: Tensor, mixture: GaussianMixture) -> float:
     free = len(x) - len(groups)  # each group's mean takes one
     if free < 1:
         raise ValueError(f"{len(x)} samples in {len(groups)} modes: give more")
-    square = sum((group - group.mean(0)).square().sum() for group in groups)
-    return float((square / (free * x.shape[1])).sqrt() / std)
+    squares = torch.stack([(g - g.mean(0)).square().sum() for g in groups])
+    return (squares.sum() / (free * x.shape[1])).sqrt().item() / std
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
@@ -57,10 +57,8 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     """
     _check_sets(x, y, 2)
     x, y = x.double().flatten(1), y.double().flatten(1)
-    s_x, s_y = (
-        torch.cov(x.T).reshape(2 * x.shape[1:]),
-        torch.cov(y.T).reshape(2 * y.shape[1:]),
-    )
+    # of a single feature torch gives a number: a matrix of one by one
+    s_x, s_y = (torch.atleast_2d(torch.cov(v.T)) for v in (x, y))
     # (S_x S_y)^½ has the trace of (R S_y R)^½ with R = S_x^½, which is symmetric
     values, vectors = torch.linalg.eigh(s_x)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
@@ -83,7 +81,8 @@ def nearest_distance(x: Tensor, data: Tensor) -> Tensor:
 
 def _mean_distance(x: Tensor, y: Tensor) -> Tensor:
     # in parts: all pairs of large sets at once would not fit the memory
-    return sum(torch.cdist(part, y).sum() for part in x.split(1000)) / (len(x) * len(y))
+    parts = [torch.cdist(part, y).sum() for part in x.split(1000)]
+    return torch.stack(parts).sum() / (len(x) * len(y))
 
 
 def _check_sets(x: Tensor, y: Tensor, least: int) -> None:

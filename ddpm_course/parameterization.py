@@ -16,7 +16,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_course.checks import check_data, check_network, check_time, is_finite
+from ddpm_course.checks import (
+    check_data,
+    check_form,
+    check_network,
+    check_time,
+    is_finite,
+)
 from ddpm_course.posterior import mean_coefficients, posterior_mean, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
@@ -191,13 +197,13 @@ class Denoiser:
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """x̂_0, of the shape and dtype of ``x_t`` (batch, …)."""
-        check_data(self.schedule, finite=False, x_t=x_t)
-        if isinstance(t, int) and 0 < t <= self.schedule.T:
+        check_form(self.schedule, x_t=x_t)
+        check_time(self.schedule, t, x_t)
+        if isinstance(t, int):
             # expanded, so that a network can see that all share one time
             times = self._times[t].expand(len(x_t))
             on_x_t, on_prediction = self._numbers[x_t.dtype][t]
         else:
-            check_time(self.schedule, t, x_t)
             times = t
             on_x_t, on_prediction = (
                 along_batch(values[t], x_t) for values in self._tables[x_t.dtype]
@@ -205,7 +211,7 @@ class Denoiser:
         # under autocast a network answers in 16 bits: the arithmetic goes on in x_t's
         prediction = self.network(x_t, times).to(x_t.dtype)
         if prediction.shape != x_t.shape:
-            check_data(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
+            check_form(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
         x0_hat = on_x_t * x_t + on_prediction * prediction
         if not is_finite(x0_hat):  # whose fault is it?
             check_data(self.schedule, x_t=x_t)

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -84,6 +85,24 @@ def image_grid(
         ax.set_ylabel(label)
     for ax, label in zip(axes[0], column_labels, strict=False):
         ax.set_title(label)
+    return figure
+
+
+def tiled(images: Tensor, columns: int = 8) -> Tensor:
+    """Images (n, C, H, W) as one (C, H', W'), row by row, a pixel of white between."""
+    padded = F.pad(images, (0, 1, 0, 1), value=1.0)
+    padded = F.pad(padded, (0,) * 7 + (-len(images) % columns,), value=1.0)
+    rows = padded.unflatten(0, (-1, columns))  # (rows, columns, C, H + 1, W + 1)
+    whole = rows.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+    return whole[:, :-1, :-1]
+
+
+def gallery(images: Tensor, columns: int = 8, width: float = 6.0) -> Figure:
+    """Many images (n, C, H, W) as one picture, ``width`` inches wide."""
+    whole = tiled(images, columns)
+    height = width * whole.shape[1] / whole.shape[2]
+    figure, ax = plt.subplots(figsize=(width, height))
+    show_image(ax, whole)
     return figure
 
 

@@ -117,11 +117,9 @@ def reverse_process(
         chunk = max(1, CALL_SIZE // max(1, x_T[:1].numel()))
     if chunk < 1:
         raise ValueError(f"chunk={chunk}: expected how many images a call, >= 1")
-    x = x_T
-    bar = tqdm(pairwise(times), total=len(times) - 1, disable=not progress)
-    for (t, s), (on_x_t, on_x0, sigma) in zip(
-        bar, _coefficients(step, schedule, times), strict=True
-    ):
+    x, numbers = x_T, _coefficients(step, schedule, times)
+    bar = tqdm(pairwise(times), total=len(numbers), disable=not progress)
+    for (t, s), (on_x_t, on_x0, sigma) in zip(bar, numbers, strict=True):
         with torch.no_grad():  # not around the yield: it would reach the caller
             if len(x) <= chunk:
                 x0_hat = denoiser(x, t)

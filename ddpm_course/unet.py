@@ -36,6 +36,8 @@ class TimeEmbedding(nn.Module):
     looked up once, (1, dim), and broadcasts. Times that are not int64 are computed.
     """
 
+    table: Tensor
+
     def __init__(self, dim: int, T: int) -> None:
         super().__init__()
         table = time_embedding(torch.arange(T + 1), dim)
@@ -257,16 +259,17 @@ class MLP(nn.Module):
         super().__init__()
         self.dim, self.T = dim, T
         self.embedding = TimeEmbedding(width, T)
-        layers: list[nn.Module] = [nn.Linear(dim + width, width), nn.SiLU()]
+        self.first = nn.Linear(dim + width, width)
+        layers: list[nn.Module] = [nn.SiLU()]
         for _ in range(depth - 1):
             layers += [nn.Linear(width, width), nn.SiLU()]
-        self.net = nn.Sequential(*layers, nn.Linear(width, dim))
+        self.rest = nn.Sequential(*layers, nn.Linear(width, dim))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         # the first layer of (x, time) in two parts: a time that all share costs once
-        first, *rest = self.net
-        on_x, on_time = first.weight[:, : self.dim], first.weight[:, self.dim :]
-        h = F.linear(x, on_x) + F.linear(self.embedding(t), on_time, first.bias)
-        for layer in rest:
-            h = layer(h)
-        return h
+        on_x, on_time = (
+            self.first.weight[:, : self.dim],
+            self.first.weight[:, self.dim :],
+        )
+        time = F.linear(self.embedding(t), on_time, self.first.bias)
+        return self.rest(F.linear(x, on_x) + time)

@@ -265,6 +265,7 @@ MEANT = {
         ),
         (r"x_0 \left(", r"x_0) \left("),
     ],
+    "sampling/3/step": [(r"\sigma_{\alpha}", r"\sigma_q")],
     "slides/reverse-9/mean-2": [("= ", "= ("), (r"x_0 \left(", r"x_0) \left(")],
 }
 

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from ddpm_course import checkpoints
-from ddpm_course.__main__ import load, main, network_for
+from ddpm_course.__main__ import main
+from ddpm_course.commands import load
+from ddpm_course.pretrained import network_for
 
 FAST = ["--steps", "6", "--batch-size", "4", "--channels", "8", "--T", "20"]
 
@@ -93,3 +95,103 @@ def test_two_processes_under_torchrun_train_as_one(tmp_path):
     assert main(["train", "--data", "ring", "--out", str(one), *FAST]) == 0
     a, b = (checkpoints.read(path)["model"] for path in (two, one))
     assert all(torch.allclose(a[name], b[name], atol=1e-5) for name in a)
+
+
+# --- sample and evaluate ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A barely trained checkpoint of each kind of data."""
+    folder = tmp_path_factory.mktemp("runs")
+    for data in ("ring", "digits"):
+        out = str(folder / f"{data}.pt")
+        assert main(["train", "--data", data, "--out", out, *FAST]) == 0
+    return folder
+
+
+def test_sample_writes_images_a_grid_and_how_they_were_made(runs, tmp_path, capsys):
+    arguments = ["sample", "--checkpoint", str(runs / "digits.pt"), "--n", "5"]
+    out = tmp_path / "a"
+    assert main([*arguments, "--steps", "4", "--out", str(out)]) == 0
+    written = sorted(path.name for path in out.iterdir())
+    assert written == [*(f"{i:05}.png" for i in range(5)), "grid.png", "samples.json"]
+    with Image.open(out / "00003.png") as image, Image.open(out / "grid.png") as grid:
+        assert image.size == (8, 8) and grid.size == (3 * 9 - 1, 2 * 9 - 1)
+    report = json.loads((out / "samples.json").read_text())
+    assert report == json.loads(capsys.readouterr().out)
+    assert report["n"] == 5 and report["steps"] == 4 and report["shape"] == [1, 8, 8]
+    again = tmp_path / "b"
+    assert main([*arguments, "--steps", "4", "--chunk", "2", "--out", str(again)]) == 0
+    images = [
+        np.asarray(Image.open(folder / "00003.png")).astype(int)
+        for folder in (out, again)
+    ]
+    assert abs(images[0] - images[1]).max() <= 1  # the same seed, whatever the chunk
+
+
+def test_sample_of_points_writes_them_as_text(runs, tmp_path):
+    out, checkpoint = tmp_path / "points", str(runs / "ring.pt")
+    for options in (["--sampler", "ddim", "--eta", "0.5"], ["--variance", "beta"]):
+        arguments = ["--checkpoint", checkpoint, "--steps", "5", "--n", "7", *options]
+        assert main(["sample", *arguments, "--out", str(out)]) == 0
+        assert np.loadtxt(out / "points.csv", delimiter=",").shape == (7, 2)
+        assert (out / "grid.png").exists()
+
+
+def test_evaluate_states_the_bound_and_each_distance_beside_its_floor(runs, tmp_path):
+    small = ["--n", "70", "--images", "5", "--times", "3", "--steps", "4"]
+    for data in ("digits", "ring"):
+        out = tmp_path / data
+        arguments = ["--checkpoint", str(runs / f"{data}.pt"), "--out", str(out)]
+        assert main(["evaluate", *arguments, *small]) == 0
+        report = json.loads((out / "evaluation.json").read_text())
+        bits = report["bits_per_dim"]
+        assert bits["images"] == 5 and bits["standard_error"] > 0
+        assert bits["decoder"] == ("discrete" if data == "digits" else "continuous")
+        name = "frechet_distance" if data == "digits" else "energy_distance"
+        distance = report[name]
+        assert distance["value"] > 2 * distance["floor"] > 0  # hardly trained
+        if data == "digits":
+            assert report["nearest"]["samples"] > 0
+        else:
+            assert report["mode_width"] > 2
+
+
+def test_evaluate_without_a_classifier_says_so(tmp_path):
+    """A folder of one's own has no classifier: the other numbers still come."""
+    folder, run = tmp_path / "images", tmp_path / "run.pt"
+    folder.mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((8, 8, 3), 60 * i, np.uint8)).save(folder / f"{i}.png")
+    arguments = ["--data", str(folder), "--size", "8", "--out", str(run)]
+    assert main(["train", *arguments, *FAST]) == 0
+    small = ["--n", "4", "--images", "2", "--times", "2", "--steps", "2"]
+    out = tmp_path / "out"
+    assert main(["evaluate", "--checkpoint", str(run), "--out", str(out), *small]) == 0
+    report = json.loads((out / "evaluation.json").read_text())
+    assert report["frechet_distance"]["value"] is None
+    assert "no classifier" in report["frechet_distance"]["why"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "--checkpoint", "nowhere.pt"], "no checkpoint at nowhere.pt"),
+        (["sample", "--steps", "1001"], "steps=1001"),
+        (["sample", "--sampler", "ddim", "--eta", "2"], "eta=2.0"),
+        (["export", "nowhere.pt"], "no checkpoint at nowhere.pt"),
+    ],
+)
+def test_mistakes_of_the_other_commands(tmp_path, capsys, arguments, message):
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: ") and message in said
+
+
+def test_help_of_each_command(capsys):
+    for name in ("train", "sample", "evaluate", "export", "classifier"):
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        said = capsys.readouterr().out
+        assert "default" in said and "usage" in said

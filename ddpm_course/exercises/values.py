@@ -188,9 +188,10 @@ def _number(answer: Any, point: int) -> float:
             f"the book has no symbol {names}: import the symbols that the exercise "
             "names from ddpm_course.equations."
         )
+    # only those that occur: SymPy looks through the expression for each of them
+    expression = expression.subs(eq.RELATIONS)
     value = sp.N(
-        expression.subs(eq.RELATIONS)
-        .subs(symbols)
+        expression.subs({x: symbols[x] for x in expression.free_symbols})
         .doit()
         .replace(
             lambda e: isinstance(e, sp.core.function.AppliedUndef),

@@ -1,0 +1,113 @@
+"""The same steps as the diffusers library, where that is right (the bench extra)."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from ddpm_course.forward import q_sample
+from ddpm_course.parameterization import Denoiser
+from ddpm_course.sampling import ancestral_step, ddim_step, sample, sparse_times
+from ddpm_course.schedules import make_schedule
+
+diffusers = pytest.importorskip(
+    "diffusers", reason="needs diffusers: install the bench extra"
+)
+
+#: Their name of a schedule, ours, and what they leave out: T is 1000.
+NAMES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
+VARIANCES = {"fixed_large": "beta", "fixed_small": "beta_tilde"}
+both = pytest.mark.parametrize("name", NAMES)
+close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-5)
+
+
+def normal(seed=0, n=6):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 2, generator=generator)
+
+
+def theirs(name, kind="DDPM", **options):
+    scheduler = getattr(diffusers, f"{kind}Scheduler")
+    return scheduler(1000, beta_schedule=name, clip_sample=False, **options)
+
+
+def exact(scheduler, schedule):
+    """Their scheduler with its table in float64.
+
+    They take β_t from quotients of ᾱ in float32, which leaves it three digits at
+    small t. The tables are compared by themselves; here the steps are.
+    """
+    scheduler.alphas_cumprod = schedule.alpha_bar[1:].clone()
+    if hasattr(scheduler, "one"):
+        scheduler.one = scheduler.one.double()
+    return scheduler
+
+
+@both
+def test_schedules(name):
+    schedule = make_schedule(NAMES[name])
+    close(schedule.alpha_bar[1:].float(), theirs(name).alphas_cumprod)
+
+
+@both
+def test_q_sample(name):
+    x0, eps = normal(), normal(1)
+    t = torch.tensor([1, 2, 30, 500, 999, 1000])
+    ours = q_sample(make_schedule(NAMES[name]), x0, t, eps)
+    close(ours, theirs(name).add_noise(x0, eps, t - 1))  # they count from 0
+
+
+@both
+@pytest.mark.parametrize("variance", VARIANCES)
+@pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
+def test_one_ddpm_step(name, variance, kind):
+    schedule = make_schedule(NAMES[name])
+    scheduler = theirs(name, variance_type=variance, prediction_type=kind)
+    exact(scheduler, schedule)
+    kinds = {"epsilon": "eps", "sample": "x0", "v_prediction": "v"}
+    # at t = T of the cosine schedule ε → x̂_0 multiplies rounding errors by 20 000
+    times = [900, 500, 2, 1] if name != "linear" else [1000, 500, 2, 1]
+    for t in times:
+        x, output = normal(t), normal(t + 1)
+        denoiser = Denoiser(lambda x, t, y=output: y, schedule, kinds[kind])
+        drawn = torch.Generator().manual_seed(5)
+        step = scheduler.step(output, t - 1, x, generator=drawn).prev_sample
+        z = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
+        if t == 1:
+            z = 0 * z
+        x0_hat = denoiser(x, t)
+        close(
+            ancestral_step(schedule, x, x0_hat, t, t - 1, z, VARIANCES[variance]), step
+        )
+
+
+@both
+@pytest.mark.parametrize("eta", [0.0, 0.7, 1.0])
+def test_ddim_steps_over_a_stride(name, eta):
+    """20 of 1000 times, as they space them: 951, 901, …, 1 (counted from 1)."""
+    schedule = make_schedule(NAMES[name])
+    scheduler = exact(theirs(name, "DDIM"), schedule)
+    scheduler.set_timesteps(20)
+    for index in (1, 10, 18):
+        t = int(scheduler.timesteps[index]) + 1
+        s = int(scheduler.timesteps[index + 1]) + 1
+        x, output = normal(t), normal(t + 1)
+        z = normal(t + 2)
+        step = scheduler.step(output, t - 1, x, eta=eta, variance_noise=z).prev_sample
+        denoiser = Denoiser(lambda x, t, y=output: y, schedule)
+        close(ddim_step(schedule, x, denoiser(x, t), t, s, z, eta), step)
+
+
+def test_a_whole_ddim_chain():
+    schedule, scheduler = make_schedule("linear"), theirs("linear", "DDIM")
+    network = torch.nn.Linear(2, 2)
+    scheduler.set_timesteps(1000)
+    x = normal()
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            x = scheduler.step(network(x), t, x).prev_sample
+    denoiser = Denoiser(lambda x, t: network(x), schedule)
+    drawn = torch.Generator().manual_seed(0)
+    ours = sample(denoiser, schedule, (6, 2), step=ddim_step, generator=drawn)
+    assert sparse_times(1000, 1000)[0] == 1000
+    torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-3)

@@ -1,0 +1,177 @@
+"""What comes with the package: networks, classifiers, images; and their files."""
+
+import hashlib
+import json
+import pickletools
+import re
+import zipfile
+
+import pytest
+import torch
+
+from ddpm_course import checkpoints, data, metrics, pretrained
+from ddpm_course.__main__ import main
+from ddpm_course.checkpoints import CheckpointError
+from ddpm_course.classifier import Classifier, features, predict, train_classifier
+from ddpm_course.sampling import ddim_step, sample
+
+FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix != ".md")
+FASHION = "/usr/share/datasets"  # where Debian's package has the real files
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_files_are_small_and_the_readme_has_their_sums():
+    readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    assert sum(path.stat().st_size for path in FILES) < 5e6
+    for path in FILES:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert f"`{path.name}`" in readme and digest in readme, path.name
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.suffix == ".pt"], ids=lambda p: p.stem
+)
+def test_the_weights_name_nothing_that_could_run(path):
+    """The pickle in the file asks for tensors and nothing else."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith("data.pkl"))
+        operations = list(pickletools.genops(archive.read(name)))
+    asked = {argument for op, argument, _ in operations if op.name == "GLOBAL"}
+    assert asked <= {
+        "collections OrderedDict",
+        "torch FloatStorage",
+        "torch LongStorage",
+        "torch._utils _rebuild_tensor_v2",
+    }
+
+
+def test_the_network_of_fashion_mnist_denoises():
+    """Held-out images, far better than the best constant answer."""
+    model, x0 = pretrained.fashion_mnist(), data.fashion_mnist_held_out()[:50]
+    assert model.shape == (1, 28, 28) and model.kind == "v"
+    assert not model.network.training
+    assert not any(p.requires_grad for p in model.network.parameters())
+    schedule, denoiser = model.schedule(), model.denoiser()
+    spread = (x0 - x0.mean(0)).square().mean()
+    for t, most in [(200, 0.05), (500, 0.2)]:
+        eps = torch.randn(x0.shape, generator=seeded())
+        abar = schedule.alpha_bar[t].float()
+        x_t = abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+        assert (denoiser(x_t, t) - x0).square().mean() < most * spread
+
+
+@pytest.mark.slow
+def test_its_samples_are_near_real_images_and_no_copies():
+    model = pretrained.fashion_mnist()
+    x = sample(
+        model.denoiser(),
+        model.schedule(),
+        (200, 1, 28, 28),
+        step=ddim_step,
+        steps=25,
+        generator=seeded(),
+    )
+    eye, real = pretrained.classifier("fashion-mnist"), data.fashion_mnist_held_out()
+    seen = [
+        features(eye, v) for v in (x, real[:200], real[200:400], torch.rand_like(x))
+    ]
+    samples, one, other, noise = seen
+    floor = metrics.frechet_distance(one, other)
+    score = metrics.frechet_distance(samples, other)
+    assert score < 8 * floor
+    assert metrics.frechet_distance(noise, other) > 10 * score
+    assert len(predict(eye, x).unique()) == 10
+
+
+def test_the_record_is_that_of_the_command():
+    record = json.loads((pretrained.WEIGHTS / "fashion_mnist.json").read_text())
+    assert record["network"]["data"] == "fashion-mnist"
+    assert record["frechet_distance"]["value"] > record["frechet_distance"]["floor"] > 0
+    assert record["nearest"]["samples"] > 0.5 * record["nearest"]["held out"]
+    assert (
+        0 < record["bits_per_dim"]["standard_error"] < record["bits_per_dim"]["value"]
+    )
+    readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"python -m ddpm_course evaluate (.*)", readme)[1]
+    assert f"--n {record['samples']}" in command
+    assert f"--steps {record['steps']}" in command
+
+
+@pytest.mark.parametrize(("name", "least"), [("digits", 0.95), ("fashion-mnist", 0.85)])
+def test_the_classifiers_are_right_on_what_they_have_not_seen(name, least):
+    if name == "digits":
+        images, labels = data.digits()[1197:], data.digit_labels()[1197:]
+    else:
+        try:
+            images, labels = data.fashion_mnist("test", FASHION)
+        except OSError:
+            pytest.skip("needs the test files of Fashion-MNIST")
+        assert torch.equal(images[:1000], data.fashion_mnist_held_out())
+    classifier = pretrained.classifier(name)
+    accuracy = (predict(classifier, images) == labels).float().mean()
+    assert accuracy > least
+    assert features(classifier, images[:501]).shape == (501, 64)
+
+
+def test_a_classifier_learns_and_is_seeded():
+    images, labels = data.digits(), data.digit_labels()
+    first, second = (train_classifier(images, labels, steps=40) for _ in range(2))
+    assert (predict(first, images) == labels).float().mean() > 0.6
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            first.state_dict().values(), second.state_dict().values(), strict=True
+        )
+    )
+    assert not first.training
+
+
+def test_the_classifier_command_writes_what_pretrained_reads(tmp_path, monkeypatch):
+    out = tmp_path / "digits_classifier.pt"
+    assert main(["classifier", "--steps", "2", "--out", str(out)]) == 0
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
+    assert isinstance(pretrained.classifier("digits"), Classifier)
+    with pytest.raises(ValueError, match="no classifier for 'moons'"):
+        pretrained.classifier("moons")
+
+
+FAST = ["--steps", "3", "--batch-size", "4", "--channels", "8", "--T", "20"]
+
+
+@pytest.mark.parametrize("name", ["ring", "digits"])
+def test_a_checkpoint_and_its_export_give_one_network(tmp_path, name):
+    run, out = tmp_path / "run.pt", tmp_path / "network.pt"
+    assert main(["train", "--data", name, "--out", str(run), *FAST]) == 0
+    assert main(["export", str(run), "--out", str(out)]) == 0
+    assert out.stat().st_size < run.stat().st_size / 2
+    trained, exported = pretrained.load(run), pretrained.load(out)
+    x = torch.randn(2, *trained.shape, generator=seeded())
+    assert torch.equal(trained.denoiser()(x, 7), exported.denoiser()(x, 7))
+    assert trained.schedule().T == 20 and trained.about["data"] == name
+    averaged = checkpoints.read(run)["ema"]
+    for key, value in exported.network.state_dict().items():
+        assert torch.equal(value, averaged[key])
+
+
+def test_files_that_are_no_networks_are_refused(tmp_path):
+    path = tmp_path / "x.pt"
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        pretrained.load(path)
+    path.write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        pretrained.load(path)
+    checkpoints.write(path, {"format": "another"})
+    with pytest.raises(CheckpointError, match="not a checkpoint of this package"):
+        pretrained.load(path)
+    checkpoints.write(path, {"format": checkpoints.FORMAT, "about": {}, "ema": {}})
+    with pytest.raises(CheckpointError, match="does not say what"):
+        pretrained.load(path)
+    about = {"shape": (2,), "channels": 8, "blocks": 1, "patch": 1, "T": 20}
+    checkpoints.write(
+        path, {"format": pretrained.NETWORK, "about": about, "weights": {}}
+    )
+    with pytest.raises(CheckpointError, match="Missing key"):
+        pretrained.load(path)
