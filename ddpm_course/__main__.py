@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from ddpm_course import commands, training
 from ddpm_course.checkpoints import CheckpointError
 from ddpm_course.parameterization import KINDS
@@ -21,10 +23,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, CheckpointError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except torch.OutOfMemoryError:
+        print("error: out of memory; a smaller --chunk needs less", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"stopped; {options.stopped}", file=sys.stderr)
         return 130
     return 0
+
+
+def _count(text: str, least: int = 1) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number >= {least}")
+    return value
+
+
+def _several(text: str) -> int:
+    return _count(text, 2)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name, run, help, description, stopped="nothing was written"):
+    def command(name, run, help, description, stopped="what was written is whole"):
         one = commands_.add_parser(
             name,
             help=help,
@@ -102,7 +121,7 @@ def _train(command) -> None:
     add("--save-every", type=int, default=500, help="steps between checkpoints")
 
 
-def _network(add) -> None:
+def _network(add, folder: str) -> None:
     """What sample and evaluate have in common."""
     add(
         "--checkpoint",
@@ -110,8 +129,8 @@ def _network(add) -> None:
         help="a file that train or export wrote, or the network of that name that "
         "comes with the package",
     )
-    add("--out", type=Path, default=Path("samples"), help="the folder to write to")
-    add("--steps", type=int, default=100, help="calls of the network, at most its T")
+    add("--out", type=Path, default=Path(folder), help="the folder to write to")
+    add("--steps", type=_count, default=100, help="calls of the network, at most its T")
     add("--sampler", choices=commands.SAMPLERS, default="ancestral", help="the step")
     add(
         "--variance",
@@ -120,7 +139,7 @@ def _network(add) -> None:
         help="of the ancestral step; beta wants many steps",
     )
     add("--eta", type=float, default=0.0, help="new noise of the ddim step, 0 … 1")
-    add("--chunk", type=int, default=None, help="images a call, if memory is short")
+    add("--chunk", type=_count, default=None, help="images a call, if memory is short")
     add("--seed", type=int, default=0, help="the same seed gives the same samples")
 
 
@@ -132,8 +151,8 @@ def _sample(command) -> None:
         "Draw samples and write each as an image, all as a grid, and a JSON that says "
         "how they were made.",
     )
-    add("--n", type=int, default=64, help="how many")
-    _network(add)
+    add("--n", type=_count, default=64, help="how many")
+    _network(add, "samples")
 
 
 def _evaluate(command) -> None:
@@ -145,10 +164,10 @@ def _evaluate(command) -> None:
         "measure how far samples are from them, beside the distance of real data "
         "(the floor). Writes evaluation.json and the grid of samples.",
     )
-    add("--n", type=int, default=1000, help="samples for the distance")
-    add("--images", type=int, default=200, help="held-out data for the bound")
-    add("--times", type=int, default=50, help="random times for each of them")
-    _network(add)
+    add("--n", type=_several, default=1000, help="samples for the distance, at most")
+    add("--images", type=_several, default=200, help="held-out data for the bound")
+    add("--times", type=_count, default=50, help="random times for each of them")
+    _network(add, "evaluation")
 
 
 if __name__ == "__main__":

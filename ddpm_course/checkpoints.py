@@ -149,7 +149,8 @@ class State:
         return 0
 
     def _take(self, content: dict, path: Path) -> int:
-        mine, its = asdict(self.settings), content["settings"]
+        mine = asdict(self.settings) | self.about
+        its = content["settings"] | content["about"]
         differing = [name for name in mine if mine[name] != its.get(name)]
         if differing:
             told = ", ".join(f"{n}={its.get(n)!r} (now {mine[n]!r})" for n in differing)

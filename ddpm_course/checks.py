@@ -63,7 +63,17 @@ def check_earlier(schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor) -> 
 
 
 def check_network(network: object, schedule: NoiseSchedule) -> None:
-    """Raise if the network says that it knows fewer times than the schedule has."""
+    """Raise if the network knows fewer times, or is on another device.
+
+    Of a function that is no ``torch.nn.Module`` nothing is known, and it passes.
+    """
+    if isinstance(network, torch.nn.Module):
+        device = next((p.device for p in network.parameters()), schedule.beta.device)
+        if device != schedule.beta.device:
+            raise ValueError(
+                f"the network is on {device}, the schedule on "
+                f"{schedule.beta.device}: use schedule.to({str(device)!r})"
+            )
     T = getattr(network, "T", schedule.T)
     if T < schedule.T:
         raise ValueError(

@@ -57,7 +57,11 @@ def predict(classifier: Classifier, images: Tensor) -> Tensor:
 
 
 def train_classifier(
-    images: Tensor, labels: Tensor, steps: int = 1000, seed: int = 0
+    images: Tensor,
+    labels: Tensor,
+    steps: int = 1000,
+    seed: int = 0,
+    progress: bool = False,
 ) -> Classifier:
     """A classifier trained on images (n, C, H, W) and int64 labels (n,), seeded.
 
@@ -65,14 +69,15 @@ def train_classifier(
     rate that rises to 0.003 and falls to 0.
     """
     generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
-    classifier = Classifier(images.shape[1], int(labels.max()) + 1)
+    with torch.random.fork_rng(devices=[]):  # the caller's draws go on as they were
+        torch.manual_seed(seed)
+        classifier = Classifier(images.shape[1], int(labels.max()) + 1)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
     reach = images.shape[-1] // 14
     padded = F.pad(images, (reach,) * 4, value=-1)
     height, width = images.shape[2:]
-    for _ in trange(steps):
+    for _ in trange(steps, disable=not progress):
         index = torch.randint(len(images), (128,), generator=generator)
         down, right = torch.randint(2 * reach + 1, (2,), generator=generator).tolist()
         x = padded[index, :, down : down + height, right : right + width]

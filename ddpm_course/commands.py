@@ -19,14 +19,13 @@ from torch import Tensor
 from ddpm_course import (
     checkpoints,
     data,
-    metrics,
+    evaluation,
     plotting,
     pretrained,
     sampling,
     training,
 )
-from ddpm_course.bound import variational_bound
-from ddpm_course.classifier import features, predict, train_classifier
+from ddpm_course.classifier import predict, train_classifier
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.schedules import make_schedule
 
@@ -47,7 +46,14 @@ def load(name: str, size: int = 32, split: str = "train") -> Tensor:
     if name in LABELLED:
         return labelled(name, split)[0]
     if Path(name).is_dir():
-        return data.image_folder(name, size)
+        images = data.image_folder(name, size)
+        if len(images) < 20:
+            raise ValueError(
+                f"--data {name}: {len(images)} images; expected at least 20, of which "
+                "every tenth is held out"
+            )
+        tenth = torch.arange(len(images)) % 10 == 9
+        return images[tenth if split == "test" else ~tenth]
     raise ValueError(
         f"--data {name}: expected {', '.join(DATA)}, or a folder of images"
     )
@@ -68,6 +74,9 @@ def train(options: Namespace) -> None:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    if options.data not in DATA and Path(options.data).is_dir():
+        # evaluate may be called from another folder
+        options.data = str(Path(options.data).resolve())
     x = load(options.data, options.size)
     torch.manual_seed(options.seed)
     form = {
@@ -103,7 +112,7 @@ def export(options: Namespace) -> None:
 
 def classifier(options: Namespace) -> None:
     network = train_classifier(
-        *labelled(options.data, "train"), steps=options.steps, seed=options.seed
+        *labelled(options.data, "train"), options.steps, options.seed, progress=True
     )
     images, labels = labelled(options.data, "test")
     accuracy = (predict(network, images) == labels).float().mean().item()
@@ -122,6 +131,8 @@ def classifier(options: Namespace) -> None:
 def sample(options: Namespace) -> None:
     model = _load(options.checkpoint)
     x = _draw(model, options)
+    for old in options.out.glob("[0-9]*.png"):
+        old.unlink()  # of an earlier call, perhaps with more samples
     _write_grid(x, options.out)
     if x.ndim > 2:
         for i, image in enumerate(x):
@@ -136,29 +147,20 @@ def sample(options: Namespace) -> None:
 
 def evaluate(options: Namespace) -> None:
     model = _load(options.checkpoint)
-    name = model.about["data"]
-    held_out = load(name, model.about["size"], "test")
-    generator = torch.Generator().manual_seed(options.seed)
-    report = _how(model, options) | {"bits_per_dim": _bits(model, held_out, options)}
-    x = _draw(model, options).cpu()
-    n = min(len(x), len(held_out))
-    seen = load(name, model.about["size"], "train")
-    other = seen[torch.randperm(len(seen), generator=generator)[:n]]
-    held_out = held_out[torch.randperm(len(held_out), generator=generator)[:n]]
-    report["samples"] = n
-    if x.ndim == 2:
-        report["energy_distance"] = _beside_floor(
-            metrics.energy_distance, x[:n], other, held_out
-        )
-        if name == "ring":
-            ring = GaussianMixture.ring()
-            report["mode_width"] = metrics.mode_width(x, ring)
-    else:
-        report["nearest"] = {
-            "samples": metrics.nearest_distance(x[:n], seen).mean().item(),
-            "held out": metrics.nearest_distance(held_out, seen).mean().item(),
-        }
-        report["frechet_distance"] = _frechet(name, x[:n], other, held_out)
+    name, size = model.about["data"], model.about["size"]
+    seen, held_out = (load(name, size, split) for split in ("train", "test"))
+    bits = evaluation.bits(
+        model,
+        held_out[: options.images],
+        times=options.times,
+        variance=options.variance,
+        chunk=options.chunk,
+        seed=options.seed,
+    )
+    options.n = min(options.n, len(seen), len(held_out))
+    x = _draw(model, options)
+    report = _how(model, options) | {"samples": len(x), "bits_per_dim": bits}
+    report |= evaluation.distances(name, x, seen, held_out, options.seed)
     _write_grid(x[:100] if x.ndim > 2 else x, options.out)
     _write_json(options.out / "evaluation.json", report)
 
@@ -173,15 +175,15 @@ def _load(checkpoint: str) -> pretrained.Pretrained:
 
 
 def _draw(model: pretrained.Pretrained, options: Namespace) -> Tensor:
-    schedule = model.schedule()
-    device = schedule.beta.device
+    denoiser = model.denoiser()
+    device = denoiser.schedule.beta.device
     step = {
         "ancestral": partial(sampling.ancestral_step, variance=options.variance),
         "ddim": partial(sampling.ddim_step, eta=options.eta),
     }[options.sampler]
     return sampling.sample(
-        model.denoiser(),
-        schedule,
+        denoiser,
+        denoiser.schedule,
         (options.n, *model.shape),
         step=step,
         steps=options.steps,
@@ -191,51 +193,9 @@ def _draw(model: pretrained.Pretrained, options: Namespace) -> Tensor:
     ).cpu()
 
 
-def _bits(model: pretrained.Pretrained, held_out: Tensor, options: Namespace) -> dict:
-    """The bound on held-out data, in bits a coordinate, with its standard error."""
-    schedule = model.schedule()
-    device = schedule.beta.device
-    x0 = held_out[: options.images].to(device)
-    if x0.ndim == 2:
-        kind: dict = {"decoder": "continuous"}
-    else:
-        # the digits of scikit-learn have 17 grey levels, all others 256
-        bins = 17 if model.about["data"] == "digits" else 256
-        kind = {"decoder": "discrete", "bins": bins}
-    bound = variational_bound(
-        model.denoiser(),
-        schedule,
-        x0,
-        generator=torch.Generator(device).manual_seed(options.seed),
-        times=options.times,
-        **kind,
-    )
-    return {
-        "value": bound.bits_per_dim,
-        "standard_error": bound.standard_error,
-        "images": len(x0),
-        "times": options.times,
-    } | kind
-
-
-def _frechet(name: str, x: Tensor, other: Tensor, held_out: Tensor) -> dict:
-    try:
-        network = pretrained.classifier(name)
-    except ValueError as error:
-        return {"value": None, "why": str(error)}
-    x, other, held_out = (features(network, v) for v in (x, other, held_out))
-    return _beside_floor(metrics.frechet_distance, x, other, held_out) | {
-        "features": f"the {x.shape[1]} of the package's classifier of {name}"
-    }
-
-
-def _beside_floor(distance, x: Tensor, other: Tensor, held_out: Tensor) -> dict:
-    """The distance of samples from held-out data, and that of as much real data."""
-    return {"value": distance(x, held_out), "floor": distance(other, held_out)}
-
-
 def _how(model: pretrained.Pretrained, options: Namespace) -> dict:
-    names = ("checkpoint", "steps", "sampler", "variance", "eta", "seed")
+    option = "variance" if options.sampler == "ancestral" else "eta"
+    names = ("checkpoint", "steps", "sampler", option, "seed")
     about = {k: list(v) if isinstance(v, tuple) else v for k, v in model.about.items()}
     return {name: getattr(options, name) for name in names} | {"network": about}
 
@@ -254,12 +214,14 @@ def _write_grid(x: Tensor, folder: Path) -> None:
 
 
 def _write_image(image: Tensor, file: BinaryIO) -> None:
-    pixels = plotting.to_pixels(image).squeeze(-1).numpy()
-    plt.imsave(file, pixels, cmap="gray", vmin=0, vmax=1, format="png")
+    from PIL import Image
+
+    pixels = (plotting.to_pixels(image) * 255).round().byte().squeeze(-1)
+    Image.fromarray(pixels.numpy()).save(file, format="png")
 
 
 def _write_json(path: Path, report: dict) -> None:
-    text = json.dumps(report, indent=1)
+    text = json.dumps(report, indent=1, allow_nan=False)
     with checkpoints.replacing(path) as file:
         file.write(text.encode())
     print(text)

@@ -37,6 +37,7 @@ def mode_width(x: Tensor, mixture: GaussianMixture) -> float:
         raise ValueError(
             f"stds={mixture.stds.tolist()}: expected one width > 0 for all modes"
         )
+    _check_sets(x, mixture.means, 1)
     x = x.double().flatten(1)
     mode = torch.cdist(x, mixture.means.flatten(1)).argmin(1)
     groups = [x[mode == k] for k in mode.unique()]
@@ -74,8 +75,12 @@ def nearest_distance(x: Tensor, data: Tensor) -> Tensor:
     fresh data it says that samples were copied. Raises ValueError for other shapes.
     """
     _check_sets(x, data, 1)
-    x, data = x.flatten(1), data.flatten(1)
-    nearest = [torch.cdist(part, data).amin(1) for part in x.split(500)]
+    x, data = x.float().flatten(1), data.float().flatten(1)
+    # the faster way by a matrix product would not see that a copy is one
+    mode = "donot_use_mm_for_euclid_dist"
+    nearest = [
+        torch.cdist(part, data, compute_mode=mode).amin(1) for part in x.split(99)
+    ]
     return torch.cat(nearest) / x.shape[1] ** 0.5
 
 
@@ -92,6 +97,8 @@ def _check_sets(x: Tensor, y: Tensor, least: int) -> None:
                 f"{name} has shape {tuple(values.shape)}: expected (n, …) with "
                 f"n >= {least}"
             )
+        if not values.isfinite().all():
+            raise ValueError(f"{name} contains nan or inf: expected finite numbers")
     if x.shape[1:] != y.shape[1:]:
         raise ValueError(
             f"x has shape {tuple(x.shape)}, y has {tuple(y.shape)}: expected elements "

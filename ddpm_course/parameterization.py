@@ -187,12 +187,9 @@ class Denoiser:
         t = torch.arange(1, schedule.T + 1, device=schedule.beta.device)
         one, zero = torch.ones_like(t, dtype=torch.float64), 0 * schedule.beta[1:]
         both = torch.stack([self._x0_hat(one, t, zero), self._x0_hat(zero, t, one)])
-        both = torch.cat([both[:, :1], both], dim=1)  # index = t
-        self._tables = {d: both.to(d) for d in (torch.float32, torch.float64)}
-        # and as single numbers, which the loop of a sampler asks for, one after another
-        self._numbers = {
-            d: [*zip(*table, strict=True)] for d, table in self._tables.items()
-        }
+        self._tables = torch.cat([both[:, :1], both], dim=1)  # index = t
+        # as numbers too: an int t then costs no look at a tensor, which may wait
+        self._numbers = self._tables.T.tolist()
         self._times = torch.arange(schedule.T + 1, device=t.device).unbind()
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Tensor:
@@ -202,11 +199,11 @@ class Denoiser:
         if isinstance(t, int):
             # expanded, so that a network can see that all share one time
             times = self._times[t].expand(len(x_t))
-            on_x_t, on_prediction = self._numbers[x_t.dtype][t]
+            on_x_t, on_prediction = self._numbers[t]
         else:
             times = t
             on_x_t, on_prediction = (
-                along_batch(values[t], x_t) for values in self._tables[x_t.dtype]
+                along_batch(values[t], x_t) for values in self._tables
             )
         # under autocast a network answers in 16 bits: the arithmetic goes on in x_t's
         prediction = self.network(x_t, times).to(x_t.dtype)

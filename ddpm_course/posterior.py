@@ -32,6 +32,8 @@ def posterior_mean(
     """
     check_data(schedule, x0=x0, x_t=x_t)
     check_time(schedule, t, x0)
+    if s is not None:
+        check_time(schedule, s, x0, first=0, name="s")
     on_x0, on_x_t = mean_coefficients(schedule, t, s)
     return along_batch(on_x0, x0) * x0 + along_batch(on_x_t, x_t) * x_t
 

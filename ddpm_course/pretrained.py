@@ -22,6 +22,8 @@ from ddpm_course.unet import MLP, UNet
 WEIGHTS = Path(__file__).parent / "weights"
 NETWORK = "ddpm_course network 1"
 CLASSIFIER = "ddpm_course classifier 1"
+#: What a file must say of its network.
+NEEDED = ("shape", "channels", "blocks", "patch", "T", "schedule", "data", "size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +85,13 @@ def load(path: Path | str) -> Pretrained:
     """
     content = checkpoints.read(path, checkpoints.FORMAT, NETWORK)
     about = content["about"]
-    weights = content["weights" if content["format"] == NETWORK else "ema"]
-    if "shape" not in about:
+    missing = [name for name in NEEDED if name not in about]
+    if missing:
         raise CheckpointError(
-            f"{path} does not say what it was trained on: give a checkpoint of "
+            f"{path} does not say its {', '.join(missing)}: give a checkpoint of "
             "python -m ddpm_course train"
         )
+    weights = content["weights" if content["format"] == NETWORK else "ema"]
     names = ("shape", "channels", "blocks", "patch", "T")
     network = network_for(**{name: about[name] for name in names})
     try:
@@ -104,6 +107,7 @@ def export(checkpoint: Path | str, out: Path | str) -> None:
 
     Raises CheckpointError as ``load`` does.
     """
+    load(checkpoint)  # what cannot be loaded is not worth keeping
     content = checkpoints.read(checkpoint)
     kept = {name: content[name] for name in ("step", "settings", "about")}
     kept["loss"] = content["losses"][-1000:].mean().item()
@@ -115,11 +119,11 @@ def classifier(name: str) -> Classifier:
 
     Raises ValueError for data that has none.
     """
-    path = WEIGHTS / f"{name.replace('-', '_')}_classifier.pt"
-    if not path.exists():
+    if name not in ("digits", "fashion-mnist"):
         raise ValueError(
             f"there is no classifier for {name!r}: expected 'digits' or 'fashion-mnist'"
         )
+    path = WEIGHTS / f"{name.replace('-', '_')}_classifier.pt"
     content = checkpoints.read(path, CLASSIFIER)
     network = Classifier()
     network.load_state_dict(content["weights"])

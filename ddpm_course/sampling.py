@@ -13,20 +13,21 @@ of the data. Anything else raises TypeError or ValueError.
 
 from __future__ import annotations
 
-from collections import deque
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from operator import index
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ddpm_course.checks import check_data
+from ddpm_course.checks import check_data, check_time
 from ddpm_course.parameterization import eps_from_x0, mean_from_x0
 from ddpm_course.posterior import posterior_variance, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
-#: (x_t, t) → x̂_0: a ``Denoiser``, an exact denoiser, or any function.
+#: (x_t, t) → x̂_0 for an int t: a ``Denoiser``, an exact one, or any function.
 Denoise = Callable[[Tensor, int], Tensor]
 Step = Callable[..., Tensor]
 
@@ -75,6 +76,7 @@ def ddim_step(
     check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
     # ε of the x̂_0 at hand, not of the network: x̂_0 may have been clipped
     eps_hat = eps_from_x0(schedule, x_t, t, x0_hat)
+    check_time(schedule, s, x_t, first=0, name="s")
     variance = eta**2 * posterior_variance(schedule, t, s)
     abar_s = schedule.alpha_bar[s]
     return (
@@ -107,11 +109,16 @@ def reverse_process(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """The chain from ``x_T`` (n, …) back to data: yields (s, x_s, x̂_0) at each step.
 
-    ``denoiser(x_t, t)`` gives x̂_0 for an int t; ``step`` is linear in x_t, x̂_0 and z.
-    ``steps`` is their number, evenly spread, or all times from T down to 0; every
-    time is visited unless it is given. At most ``chunk`` elements go into one call;
-    the noise does not depend on it. Raises ValueError for other times or sizes.
+    ``denoiser(x_t, t)`` gives x̂_0 for an int t. ``steps`` is the number of steps,
+    evenly spread, or all times from T down to 0; every time is visited unless it is
+    given. At most ``chunk`` elements go into one call; the noise does not depend on it.
+
+    ``step`` must be linear in x_t, x̂_0 and z. It is called once, on the CPU, for all
+    times: its coefficients are what the loop uses. Raises ValueError, at the first
+    step, for one that is not linear, other times or sizes, a generator on another
+    device, or a denoiser of another schedule. Warns of a network whose dropout is on.
     """
+    _check_loop(denoiser, schedule, generator)
     times = _times(schedule.T, steps)
     if chunk is None:
         chunk = max(1, CALL_SIZE // max(1, x_T[:1].numel()))
@@ -149,8 +156,9 @@ def sample(
     """New data of ``shape`` (n, …), on the schedule's device; Algorithm 2 as it stands.
 
     x_T and all noise are drawn from ``generator``, which must live on that device:
-    the same seed gives the same samples, whatever ``chunk`` is. The other arguments
-    are those of ``reverse_process``, which gives the states on the way too.
+    the same seed gives the same samples, to the last bit, and to rounding whatever
+    ``chunk`` is. The other arguments are those of ``reverse_process``, which gives the
+    states on the way too. Raises ValueError if the samples are not finite.
     """
     device = schedule.beta.device
     x_T = torch.empty(*shape, dtype=dtype, device=device).normal_(generator=generator)
@@ -164,17 +172,46 @@ def sample(
         generator=generator,
         progress=progress,
     )
-    ((_, x_0, _),) = deque(states, maxlen=1)
+    x_0 = x_T
+    for _, x_0, _ in states:  # noqa: B007, the last one is the result
+        pass
+    if not x_0.isfinite().all():  # on a GPU this is the first look
+        raise ValueError(
+            "the samples contain nan or inf: look at the denoiser's answers with "
+            "reverse_process, or clip them"
+        )
     return x_0
+
+
+def _check_loop(
+    denoiser: Denoise, schedule: NoiseSchedule, generator: torch.Generator | None
+) -> None:
+    own = getattr(denoiser, "schedule", schedule)
+    if own is not schedule and not torch.equal(own.alpha_bar, schedule.alpha_bar):
+        raise ValueError(
+            "the denoiser was made with another schedule: sample with that one"
+        )
+    device = schedule.beta.device.type
+    if generator is not None and generator.device.type != device:
+        raise ValueError(
+            f"the generator is on {generator.device}, the schedule on {device}: use "
+            f"torch.Generator({device!r})"
+        )
+    network = getattr(denoiser, "network", None)
+    if isinstance(network, torch.nn.Module) and any(
+        isinstance(layer, torch.nn.Dropout) and layer.training and layer.p > 0
+        for layer in network.modules()
+    ):
+        warnings.warn("dropout is on: call network.eval() first", stacklevel=3)
 
 
 def _times(T: int, steps: int | Sequence[int] | None) -> list[int]:
     """The times that are visited, from T to 0."""
     if steps is None:
         return list(range(T, -1, -1))
-    if isinstance(steps, int):
-        return sparse_times(T, steps)
-    times = [int(t) for t in steps]
+    if not isinstance(steps, Sequence):
+        return sparse_times(T, index(steps))
+    times = [index(t) for t in steps]
     if times[:1] != [T] or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
         raise ValueError(
             f"steps={times}: expected a number of steps, or times that fall from "
@@ -189,11 +226,19 @@ def _coefficients(
     """What each step multiplies x_t, x̂_0 and z with: numbers, made once.
 
     A step is linear in the three, so they are what it makes of (1, 0, 0), (0, 1, 0)
-    and (0, 0, 1), here for all times at once. The last step adds no noise.
+    and (0, 0, 1), here for all times at once. A fourth call tells whether it is. The
+    last step adds no noise.
     """
-    t, s = torch.tensor(times[:-1]), torch.tensor(times[1:])
-    units = torch.eye(3, dtype=torch.float64)[:, :, None].expand(3, 3, len(t))
-    on_cpu = schedule.to("cpu")
-    on_x_t, on_x0, sigma = (step(on_cpu, x, x0, t, s, z) for x, x0, z in units)
-    sigma[-1] = 0
-    return list(zip(on_x_t.tolist(), on_x0.tolist(), sigma.tolist(), strict=True))
+    n = len(times) - 1
+    t, s = (torch.tensor(part).repeat(4) for part in (times[:-1], times[1:]))
+    probe = torch.tensor([[300.0], [-500.0], [700.0]])  # out of any range of clipping
+    x_t, x0, z = torch.cat([torch.eye(3), probe], 1).double().repeat_interleave(n, 1)
+    *rows, fourth = step(schedule.to("cpu"), x_t, x0, t, s, z).reshape(4, n)
+    combined = sum(p * row for p, row in zip(probe.flatten(), rows, strict=True))
+    if not torch.allclose(combined, fourth, rtol=1e-6, atol=1e-6):
+        raise ValueError(
+            "step is not linear in x_t, x0_hat and z: to clip the guess, use "
+            "Denoiser(..., clip=1)"
+        )
+    rows[2][-1] = 0
+    return list(zip(*(row.tolist() for row in rows), strict=True))

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from ddpm_course import checkpoints
+from ddpm_course.checks import check_network
 from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import check_kind, v_from_x0_eps
 from ddpm_course.schedules import NoiseSchedule
@@ -155,6 +156,7 @@ def train(
     hold the last good state. Raises CheckpointError for a checkpoint of another run.
     """
     settings = settings or Settings()
+    check_network(model, schedule)
     place = next(model.parameters()).device
     share = _share(settings.batch_size)
     data, schedule = data.to(place), schedule.to(place)
@@ -220,7 +222,8 @@ def _network(model: nn.Module, settings: Settings, place: torch.device):
     """The model as the loop calls it: compiled, spread and in 16 bits as asked."""
     network = torch.compile(model) if settings.compile else model
     if dist.is_initialized():
-        network = DistributedDataParallel(network)
+        # the time table is the only buffer, and the same everywhere
+        network = DistributedDataParallel(network, broadcast_buffers=False)
     if not settings.amp:
         return network
 

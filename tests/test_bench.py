@@ -7,7 +7,7 @@ import torch
 
 from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import Denoiser
-from ddpm_course.sampling import ancestral_step, ddim_step, sample, sparse_times
+from ddpm_course.sampling import ancestral_step, ddim_step, sample
 from ddpm_course.schedules import make_schedule
 
 diffusers = pytest.importorskip(
@@ -100,6 +100,7 @@ def test_ddim_steps_over_a_stride(name, eta):
 
 def test_a_whole_ddim_chain():
     schedule, scheduler = make_schedule("linear"), theirs("linear", "DDIM")
+    torch.manual_seed(0)
     network = torch.nn.Linear(2, 2)
     scheduler.set_timesteps(1000)
     x = normal()
@@ -109,5 +110,4 @@ def test_a_whole_ddim_chain():
     denoiser = Denoiser(lambda x, t: network(x), schedule)
     drawn = torch.Generator().manual_seed(0)
     ours = sample(denoiser, schedule, (6, 2), step=ddim_step, generator=drawn)
-    assert sparse_times(1000, 1000)[0] == 1000
     torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-3)

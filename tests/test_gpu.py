@@ -1,15 +1,18 @@
-"""Training on a GPU: the same numbers, no waiting, bounded memory."""
+"""Training and sampling on a GPU: the same numbers, no waiting, bounded memory."""
 
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from witnesses import CHAPTERS
 
 from ddpm_course.data import digits
+from ddpm_course.parameterization import Denoiser
+from ddpm_course.sampling import ddim_step, reverse_process, sample
 from ddpm_course.schedules import make_schedule
 from ddpm_course.training import Settings, train
 from ddpm_course.unet import UNet
@@ -78,9 +81,59 @@ def test_memory_does_not_grow_with_the_steps():
     assert peaks[1] <= 1.05 * peaks[0]
 
 
+def small_denoiser():
+    torch.manual_seed(0)
+    network = UNet(channels=16).cuda().eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return Denoiser(network, make_schedule("cosine").to("cuda"), "v", clip=1)
+
+
+def seeded():
+    return torch.Generator("cuda").manual_seed(0)
+
+
+def test_the_loop_of_the_sampler_never_waits_for_the_gpu():
+    denoiser, x_T = small_denoiser(), torch.randn(8, 1, 8, 8, device="cuda")
+    step = partial(ddim_step, eta=1.0)
+    states = reverse_process(
+        denoiser,
+        denoiser.schedule,
+        x_T,
+        step=step,
+        steps=20,
+        chunk=3,
+        generator=seeded(),
+    )
+    next(states)  # makes the coefficients
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert [s for s, _, _ in states][-1] == 0
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_the_sampler_repeats_itself_and_does_not_care_for_chunks():
+    denoiser = small_denoiser()
+    x, again, parts = (
+        sample(
+            denoiser,
+            denoiser.schedule,
+            (8, 1, 8, 8),
+            steps=10,
+            generator=seeded(),
+            chunk=chunk,
+        )
+        for chunk in (None, None, 3)
+    )
+    assert torch.equal(x, again)
+    torch.testing.assert_close(x, parts, rtol=1e-2, atol=1e-2)
+
+
 @pytest.mark.slow
-def test_the_stored_outputs_of_chapter_6_hold_on_a_gpu():
-    chapter = next(path for path in CHAPTERS if path.stem.startswith("06"))
+@pytest.mark.parametrize("number", ["06", "07"])
+def test_the_stored_outputs_of_a_chapter_hold_on_a_gpu(number):
+    chapter = next(path for path in CHAPTERS if path.stem.startswith(number))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval", "-q", str(chapter)],
         env=os.environ | {"DDPM_DEVICE": "cuda", "OMP_NUM_THREADS": "1"},

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_course import checkpoints
+from ddpm_course import checkpoints, commands
 from ddpm_course.__main__ import main
 from ddpm_course.commands import load
 from ddpm_course.pretrained import network_for
@@ -49,10 +49,12 @@ def test_resume_goes_on_from_the_checkpoint(tmp_path, capsys):
 
 
 def test_a_folder_of_images_is_data_too(tmp_path):
-    for i in range(4):
-        pixels = np.full((9, 12, 3), 60 * i, np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    assert load(str(tmp_path), size=8).shape == (4, 3, 8, 8)
+    for i in range(20):
+        pixels = np.full((9, 12, 3), 12 * i, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
+    assert load(str(tmp_path), size=8).shape == (18, 3, 8, 8)
+    held_out = load(str(tmp_path), size=8, split="test")
+    assert ((held_out[:, 0, 0, 0] + 1) * 127.5).round().tolist() == [9 * 12, 19 * 12]
     out = tmp_path / "run.pt"
     arguments = ["train", "--data", str(tmp_path), "--size", "8", "--out", str(out)]
     assert main([*arguments, *FAST]) == 0
@@ -155,15 +157,16 @@ def test_evaluate_states_the_bound_and_each_distance_beside_its_floor(runs, tmp_
         if data == "digits":
             assert report["nearest"]["samples"] > 0
         else:
-            assert report["mode_width"] > 2
+            assert report["mode_width"]["value"] > 2
+            assert report["mode_width"]["floor"] == pytest.approx(1, abs=0.2)
 
 
 def test_evaluate_without_a_classifier_says_so(tmp_path):
     """A folder of one's own has no classifier: the other numbers still come."""
     folder, run = tmp_path / "images", tmp_path / "run.pt"
     folder.mkdir()
-    for i in range(4):
-        Image.fromarray(np.full((8, 8, 3), 60 * i, np.uint8)).save(folder / f"{i}.png")
+    for i in range(40):
+        Image.fromarray(np.full((8, 8, 3), 6 * i, np.uint8)).save(folder / f"{i}.png")
     arguments = ["--data", str(folder), "--size", "8", "--out", str(run)]
     assert main(["train", *arguments, *FAST]) == 0
     small = ["--n", "4", "--images", "2", "--times", "2", "--steps", "2"]
@@ -172,6 +175,7 @@ def test_evaluate_without_a_classifier_says_so(tmp_path):
     report = json.loads((out / "evaluation.json").read_text())
     assert report["frechet_distance"]["value"] is None
     assert "no classifier" in report["frechet_distance"]["why"]
+    assert report["nearest"]["held out"] > 0
 
 
 @pytest.mark.parametrize(
@@ -187,6 +191,23 @@ def test_mistakes_of_the_other_commands(tmp_path, capsys, arguments, message):
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: ") and message in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sample", "--n", "0"], ["evaluate", "--images", "1"]]
+)
+def test_counts_are_refused_before_anything_is_done(capsys, arguments):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "expected a number >= " in capsys.readouterr().err
+
+
+def test_an_image_is_written_as_it_is(tmp_path):
+    levels = torch.arange(192).reshape(3, 8, 8)
+    with (tmp_path / "a.png").open("wb") as file:
+        commands._write_image(levels / 127.5 - 1, file)
+    back = np.asarray(Image.open(tmp_path / "a.png"))
+    assert torch.equal(torch.from_numpy(back.copy()).permute(2, 0, 1).long(), levels)
 
 
 def test_help_of_each_command(capsys):

@@ -69,6 +69,7 @@ def test_width_does_not_see_a_shift_or_the_counts_energy_does():
     other = ring.sample(4000, torch.Generator().manual_seed(1))
     few_modes = x[x[:, 0] > 0]
     assert mode_width(few_modes, ring) == pytest.approx(1, rel=0.05)
+    assert mode_width(x + 0.1, ring) == pytest.approx(1, rel=0.05)
     assert energy_distance(few_modes, other) > 50 * energy_distance(x, other)
 
 

@@ -382,11 +382,9 @@ def test_everything_stays_on_its_device_and_nothing_is_read(function):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_denoiser_and_weights_stay_on_their_device(kind):
-    moved, x = LINEAR.to("meta"), torch.zeros(4, 3, 8, 8, device="meta")
-    denoiser = Denoiser(lambda x, t: x + t[:, None, None, None], moved, kind, clip=1)
+def test_weights_stay_on_their_device(kind):
+    moved = LINEAR.to("meta")
     for t in (1, torch.ones(4, dtype=torch.int64, device="meta")):
-        assert denoiser(x, t).device.type == "meta"
         assert loss_weight(moved, t, kind, "beta_tilde").device.type == "meta"
 
 

@@ -167,9 +167,10 @@ def test_files_that_are_no_networks_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="not a checkpoint of this package"):
         pretrained.load(path)
     checkpoints.write(path, {"format": checkpoints.FORMAT, "about": {}, "ema": {}})
-    with pytest.raises(CheckpointError, match="does not say what"):
+    with pytest.raises(CheckpointError, match="does not say its shape"):
         pretrained.load(path)
     about = {"shape": (2,), "channels": 8, "blocks": 1, "patch": 1, "T": 20}
+    about |= {"schedule": "cosine", "data": "ring", "size": 32}
     checkpoints.write(
         path, {"format": pretrained.NETWORK, "about": about, "weights": {}}
     )

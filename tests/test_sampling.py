@@ -9,9 +9,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from ddpm_course import sampling
+from ddpm_course import pretrained, sampling
+from ddpm_course.classifier import features, predict
+from ddpm_course.data import digits
 from ddpm_course.forward import q_sample
-from ddpm_course.metrics import mode_width
+from ddpm_course.metrics import energy_distance, frechet_distance, mode_width
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.sampling import (
@@ -22,7 +24,8 @@ from ddpm_course.sampling import (
     sparse_times,
 )
 from ddpm_course.schedules import NoiseSchedule, linear_betas, make_schedule
-from ddpm_course.unet import MLP
+from ddpm_course.training import Settings, train
+from ddpm_course.unet import MLP, UNet
 
 LINEAR, COSINE = make_schedule("linear"), make_schedule("cosine")
 TILDE = partial(ancestral_step, variance="beta_tilde")
@@ -304,28 +307,16 @@ def test_states_on_the_way_are_the_callers_to_keep():
 
 
 def test_no_noise_is_added_at_the_end():
-    drawn = []
-
-    def watch(schedule, x_t, x0_hat, t, s, z):
-        return ancestral_step(schedule, x_t, x0_hat, t, s, z)
-
-    for seed in (0, 1):
-        generator = seeded(seed)
-        x_T = torch.zeros(3, 2)
-        final = list(
-            reverse_process(
-                lambda x, t: 0 * x + 0.25,
-                LINEAR,
-                x_T,
-                step=watch,
-                steps=[1000, 1, 0],
-                generator=generator,
-            )
-        )
-        drawn.append(final[-1][1])
-    # with beta the step at t = 1 has a sigma of 0.01, which would be seen
-    assert torch.allclose(drawn[0], torch.full((3, 2), 0.25), atol=1e-6)
-    assert torch.allclose(drawn[0], drawn[1], atol=1e-6)
+    """With beta the step at t = 1 has a sigma of 0.01, which would be seen."""
+    x = ring_sample(n=3)
+    point = sample(
+        lambda x, t: 0 * x + 0.25,
+        LINEAR,
+        x.shape,
+        steps=[1000, 1, 0],
+        generator=seeded(),
+    )
+    assert torch.allclose(point, torch.full((3, 2), 0.25), atol=1e-6)
 
 
 def test_the_network_is_asked_once_for_each_time():
@@ -390,6 +381,46 @@ def test_both_variances_are_right_with_many_steps_and_wrong_with_few():
     assert width[30, "beta_tilde"] < width[30, "ddim"] < 0.85
 
 
+# --- trained networks: about a minute of one core each ----------------------------
+
+
+@pytest.mark.slow
+def test_a_network_for_the_ring_gives_samples_at_the_floor():
+    """Energy distance within twice the largest floor, width right to 5 %."""
+    generator = seeded()
+    x0 = MIXTURE.sample(50_000, generator).float()
+    held_out = MIXTURE.sample(5000, generator).float()
+    floor = [
+        energy_distance(MIXTURE.sample(5000, generator).float(), held_out)
+        for _ in range(5)
+    ]
+    torch.manual_seed(0)
+    settings = Settings(12_000, batch_size=256, lr=4e-3, kind="v")
+    network = train(MLP(2, 128), COSINE, x0, settings, progress=False).ema
+    denoiser = Denoiser(network, COSINE, "v", clip=1.25)
+    x = sample(denoiser, COSINE, (5000, 2), step=TILDE, generator=seeded(1))
+    assert energy_distance(x, held_out) < 2 * max(floor)
+    assert mode_width(x, MIXTURE) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_network_for_digits_gives_all_ten_near_the_floor():
+    """Fréchet distance at most 2.0 / 1.3 of the floor, on digits of other writers."""
+    seen, held_out = digits()[:1197], digits()[1197:]
+    torch.manual_seed(0)
+    network = UNet(1, 16, (1, 2), blocks=1, attention_levels=(1,))
+    settings = Settings(650, batch_size=128, lr=5e-3, kind="v", ema=0.99)
+    network = train(network, COSINE, seen, settings, progress=False).ema
+    denoiser = Denoiser(network, COSINE, "v", clip=1)
+    options = {"step": TILDE, "steps": 100, "generator": seeded(1)}
+    x = sample(denoiser, COSINE, (600, 1, 8, 8), **options)
+    eye = pretrained.classifier("digits")
+    one, other, samples = (features(eye, v) for v in (held_out, seen[:600], x))
+    floor = frechet_distance(other, one)
+    assert frechet_distance(samples, one) <= 2.0 / 1.3 * floor
+    assert torch.bincount(predict(eye, x), minlength=10).min() >= 20
+
+
 # --- errors -----------------------------------------------------------------------
 
 X = torch.zeros(3, 2)
@@ -420,6 +451,40 @@ X = torch.zeros(3, 2)
         ),
         (lambda: sample(torch.add, LINEAR, (1, 2), chunk=0), ValueError, "chunk=0"),
         (
+            lambda: ancestral_step(
+                LINEAR, X[:1], X[:1], 500, torch.tensor([1, 2]), X[:1]
+            ),
+            ValueError,
+            "s has shape (2,)",
+        ),
+        (
+            lambda: ddim_step(LINEAR, X[:1], X[:1], 500, torch.tensor([1, 2]), X[:1]),
+            ValueError,
+            "s has shape (2,)",
+        ),
+        (
+            lambda: ancestral_step(
+                LINEAR, X, X, torch.tensor([5, 6, 7]), torch.tensor([4, 6, 6]), X
+            ),
+            ValueError,
+            "not earlier",
+        ),
+        (
+            lambda: sample(
+                torch.add,
+                LINEAR,
+                (1, 2),
+                step=lambda *a: ancestral_step(*a).clamp(-1, 1),
+            ),
+            ValueError,
+            "not linear",
+        ),
+        (
+            lambda: sample(Denoiser(torch.add, COSINE), LINEAR, (1, 2)),
+            ValueError,
+            "another schedule",
+        ),
+        (
             lambda: sample(lambda x, t: x * math.nan, LINEAR, (1, 2), steps=2),
             ValueError,
             "nan or inf",
@@ -440,6 +505,27 @@ def test_mistakes_are_named(call, error, message):
     with pytest.raises(error) as raised:
         call()
     assert message in str(raised.value)
+
+
+def test_dropout_that_is_on_is_warned_of():
+    network = UNet(1, 8, (1, 2), attention_levels=(), dropout=0.5)
+    options = {"steps": 2, "generator": seeded()}
+    with pytest.warns(UserWarning, match="call network.eval"):
+        sample(Denoiser(network, LINEAR), LINEAR, (1, 1, 8, 8), **options)
+    sample(Denoiser(network.eval(), LINEAR), LINEAR, (1, 1, 8, 8), **options)
+
+
+@pytest.mark.parametrize("network", [MLP(2, 16), UNet(1, 8, (1, 2), 1, (1,), patch=2)])
+def test_a_time_that_all_share_is_the_time_of_each(network):
+    """An int t is looked up once and broadcast; the answer is that of a batch of t."""
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    x = normal(3, 2) if isinstance(network, MLP) else normal(3, 1, 8, 8)
+    denoiser = Denoiser(network, LINEAR, "v")
+    for t in (1, 400, 1000):
+        one, each = denoiser(x.float(), t), denoiser(x.float(), torch.full((3,), t))
+        torch.testing.assert_close(one, each)
 
 
 def test_clipping_keeps_a_bad_network_inside_the_range_of_the_data():

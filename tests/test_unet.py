@@ -134,6 +134,7 @@ def test_a_block_begins_as_the_identity_and_hears_the_time():
         ({"multipliers": (1, 2), "attention_levels": ()}, (1, 1, 8, 8)),
         ({"multipliers": (1,), "attention_levels": (0,), "blocks": 1}, (3, 1, 5, 5)),
         ({"channels": 20, "heads": 2}, (2, 1, 8, 8)),
+        ({"in_channels": 3, "patch": 2}, (2, 3, 16, 8)),
     ],
 )
 def test_output_has_the_shape_of_the_input_and_begins_at_zero(settings, shape):
@@ -173,7 +174,9 @@ def test_dropout_is_off_in_eval_mode():
     ("call", "message"),
     [
         (lambda: UNet()(torch.randn(1, 1, 30, 28), torch.ones(1)), "30 x 28 pixels"),
+        (lambda: UNet(patch=2)(torch.randn(1, 1, 28, 28), torch.ones(1)), "of 8"),
         (lambda: UNet(attention_levels=(3,)), "attention_levels=(3,)"),
+        (lambda: MLP(2, 8, T=9)(torch.ones(1, 2), torch.tensor([10])), "knows 0 … 9"),
         (lambda: SelfAttention(10, heads=4), "heads=4"),
         (lambda: time_embedding(torch.ones(1), 7), "dim=7"),
     ],

@@ -1,0 +1,111 @@
+"""How good a trained network is: a bound, and distances beside their noise floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ddpm_course import metrics, pretrained
+from ddpm_course.bound import variational_bound
+from ddpm_course.classifier import features
+from ddpm_course.oracle import GaussianMixture
+from ddpm_course.pretrained import Pretrained
+from ddpm_course.sampling import CALL_SIZE
+
+
+def bits(
+    model: Pretrained,
+    x0: Tensor,
+    *,
+    times: int,
+    variance: str,
+    chunk: int | None = None,
+    seed: int = 0,
+) -> dict:
+    """The bound on held-out data (n, …), n >= 2, in bits a coordinate.
+
+    At ``times`` random t for each element, with its standard error; at most ``chunk``
+    elements go into one call of the network.
+    """
+    denoiser = model.denoiser()
+    device = denoiser.schedule.beta.device
+    chunk = chunk or max(1, CALL_SIZE // x0[0].numel())
+
+    def in_parts(x_t: Tensor, t: Tensor) -> Tensor:
+        parts = zip(x_t.split(chunk), t.split(chunk), strict=True)
+        return torch.cat([denoiser(x, time) for x, time in parts])
+
+    kind: dict = {"decoder": "continuous"}
+    if x0.ndim > 2:
+        # the digits of scikit-learn have 17 grey levels, all others 256
+        bins = 17 if model.about["data"] == "digits" else 256
+        kind = {"decoder": "discrete", "bins": bins}
+    bound = variational_bound(
+        in_parts,
+        denoiser.schedule,
+        x0.to(device),
+        generator=torch.Generator(device).manual_seed(seed),
+        variance=variance,
+        times=times,
+        **kind,
+    )
+    return {
+        "value": bound.bits_per_dim,
+        "standard_error": bound.standard_error,
+        "images": len(x0),
+        "times": times,
+        "variance": variance,
+    } | kind
+
+
+def distances(name: str, x: Tensor, seen: Tensor, held_out: Tensor, seed: int) -> dict:
+    """Samples ``x`` (n, …) against held-out data, with as many of each.
+
+    The floor is what n elements of the training data have in the place of the samples.
+    Points: energy distance and, on the ring, the width of the modes. Images: Fréchet
+    distance and the nearest training image.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    other, held_out = (
+        data[torch.randperm(len(data), generator=generator)[: len(x)]]
+        for data in (seen, held_out)
+    )
+    if x.ndim > 2:
+        return {
+            "nearest": {
+                "samples": metrics.nearest_distance(x, seen).mean().item(),
+                "held out": metrics.nearest_distance(held_out, seen).mean().item(),
+            },
+            "frechet_distance": _frechet(name, x, other, held_out),
+        }
+    energy = _beside_floor(metrics.energy_distance, x, other, held_out)
+    if name != "ring":
+        return {"energy_distance": energy}
+    ring = GaussianMixture.ring()
+    width = {
+        "value": metrics.mode_width(x, ring),
+        "floor": metrics.mode_width(other, ring),
+    }
+    return {"energy_distance": energy, "mode_width": width}
+
+
+def _frechet(name: str, x: Tensor, other: Tensor, held_out: Tensor) -> dict:
+    try:
+        network = pretrained.classifier(name)
+    except ValueError as error:
+        return {"value": None, "why": str(error)}
+    x, other, held_out = (features(network, v) for v in (x, other, held_out))
+    return _beside_floor(metrics.frechet_distance, x, other, held_out) | {
+        "features": f"the {x.shape[1]} of the package's classifier of {name}"
+    }
+
+
+def _beside_floor(
+    distance: Callable[[Tensor, Tensor], float],
+    x: Tensor,
+    other: Tensor,
+    held_out: Tensor,
+) -> dict:
+    return {"value": distance(x, held_out), "floor": distance(other, held_out)}
