@@ -87,7 +87,12 @@ def main() -> None:
     place = device()
     network = MLP(2, options.width, 3).to(place).eval()
     x = torch.randn(options.batch, 2, device=place)
-    loops = {"network": plain, "table": table, "ours": ours, "diffusers": diffusers_loop}
+    loops = {
+        "network": plain,
+        "table": table,
+        "ours": ours,
+        "diffusers": diffusers_loop,
+    }
     seconds: dict[str, list] = {name: [] for name in loops}
     for turn in range(options.rounds + 1):
         for name, loop in loops.items():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 GREY = "#7d7d7d"  # legible on white and on near-black
-#: A colour and a dash for each schedule: either alone tells them apart.
+#: A colour and a dash for each schedule; either alone tells them apart.
 SCHEDULE_STYLE: dict[str, dict] = {
     "linear": {"color": "#d55e00", "linestyle": "-"},
     "quadratic": {"color": "#cc79a7", "linestyle": "--"},

@@ -63,6 +63,11 @@ def _step(
     return abar / abar_s, abar, abar_s
 
 
+def _long_beta(schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor) -> Tensor:
+    """The variance of the noise of all steps from s to t together."""
+    return 1 - _step(schedule, t, s)[0]
+
+
 def posterior_variance(
     schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor | None = None
 ) -> Tensor:
@@ -92,7 +97,7 @@ def reverse_variance(
     """
     check_time(schedule, t)
     if variance == "beta":
-        return schedule.beta[t] if s is None else 1 - _step(schedule, t, s)[0]
+        return schedule.beta[t] if s is None else _long_beta(schedule, t, s)
     if variance == "beta_tilde":
         return posterior_variance(schedule, t, s)
     raise ValueError(

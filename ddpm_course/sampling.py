@@ -27,11 +27,11 @@ from ddpm_course.parameterization import eps_from_x0, mean_from_x0
 from ddpm_course.posterior import posterior_variance, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
-#: (x_t, t) → x̂_0 for an int t: a ``Denoiser``, an exact one, or any function.
+#: (x_t, t) → x̂_0 for an int t, such as a ``Denoiser``, an exact one, or any function.
 Denoise = Callable[[Tensor, int], Tensor]
 Step = Callable[..., Tensor]
 
-#: Numbers given to the denoiser in one call, so that its memory stays bounded: 668
+#: Numbers given to the denoiser in one call, so that its memory stays bounded; 668
 #: images of 28 × 28. The U-Net of the book then takes about a gigabyte.
 CALL_SIZE = 2**19
 

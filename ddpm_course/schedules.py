@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-#: ᾱ_T above this leaves a tenth of the signal's amplitude in x_T: not noise.
+#: ᾱ_T above this leaves a tenth of the signal's amplitude in x_T, not noise.
 MAX_FINAL_ALPHA_BAR = 0.01
 
 

@@ -32,7 +32,8 @@ EQUATIONS = [
         (),
         # sine and cosine of frequency j stand half the vector apart
         "torch.mul(unet.time_embedding(torch.tensor([t]).double(), d, longest), "
-        "unet.time_embedding(s, d, longest))[:, j :: d // 2].sum(1)",
+        "unet.time_embedding(torch.tensor([s]).double(), d, longest))"
+        "[:, j :: d // 2].sum(1)",
     ),
     Equation(
         "group-norm",
