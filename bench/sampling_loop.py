@@ -112,11 +112,11 @@ def main() -> None:
     }
     for name in ("network", "table", "diffusers"):
         report[f"ours / {name}"] = round(medians["ours"] / medians[name], 3)
-    ours, theirs = (
+    mine, theirs = (
         medians[loop] - medians[network]
         for loop, network in (("ours", "table"), ("diffusers", "network"))
     )
-    report["without the networks, ours / diffusers"] = round(ours / theirs, 3)
+    report["without the networks, ours / diffusers"] = round(mine / theirs, 3)
     print(json.dumps(report))
 
 
