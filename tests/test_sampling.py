@@ -243,11 +243,12 @@ def test_no_call_is_larger_than_the_chunk_and_the_default_is_bounded(monkeypatch
     assert sizes == [3, 3, 3, 1]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 @pytest.mark.slow
 def test_memory_is_bounded_by_the_chunk():
     """800 images in small chunks take far less than all at once."""
     code = """
-import resource, sys, torch
+import sys, torch
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.sampling import sample
 from ddpm_course.schedules import make_schedule
@@ -255,9 +256,13 @@ from ddpm_course.unet import UNet
 torch.manual_seed(0)
 schedule = make_schedule("cosine")
 denoise = Denoiser(UNet(channels=8, blocks=1).eval(), schedule, "v")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    # not ru_maxrss, which begins with the peak of the process that forked this one
+    (line,) = (x for x in open("/proc/self/status") if x.startswith("VmHWM"))
+    return int(line.split()[1])
+before = peak()
 sample(denoise, schedule, (800, 1, 28, 28), steps=1, chunk=int(sys.argv[1]))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print((peak() - before) // 1024)
 """
     small, whole = (
         int(subprocess.check_output([sys.executable, "-c", code, chunk]))
@@ -371,14 +376,15 @@ def rescaled_linear(T):
 def test_both_variances_are_right_with_many_steps_and_wrong_with_few():
     """A ring of narrow modes, exact denoiser: β too wide, β̃ and DDIM too narrow."""
     width = {}
-    for T in (30, 1000):
+    for T in (100, 1000):
         schedule = rescaled_linear(T)
         for name, step in STEPS.items():
             x = ring_sample(schedule, n=4000, step=step)
             width[T, name] = mode_width(x, MIXTURE)
     assert all(abs(width[1000, name] - 1) < 0.1 for name in STEPS)
-    assert width[30, "beta"] > 1.2
-    assert width[30, "beta_tilde"] < width[30, "ddim"] < 0.85
+    assert width[100, "beta"] > 1.05
+    assert width[100, "beta_tilde"] < 0.82
+    assert width[100, "beta_tilde"] + 0.05 < width[100, "ddim"] < 0.92
 
 
 # --- trained networks: about a minute of one core each ----------------------------
