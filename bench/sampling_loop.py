@@ -30,7 +30,10 @@ class Plain(torch.nn.Module):
 
     def __init__(self, mlp):
         super().__init__()
-        self.net = torch.nn.Sequential(mlp.first, *mlp.rest)
+        layers = [mlp.first]
+        for layer in mlp.rest:
+            layers += [torch.nn.SiLU(), layer]
+        self.net = torch.nn.Sequential(*layers)
         self.width = mlp.first.out_features
 
     def forward(self, x, t):

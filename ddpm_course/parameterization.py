@@ -196,23 +196,29 @@ class Denoiser:
         """x̂_0, of the shape and dtype of ``x_t`` (batch, …)."""
         check_form(self.schedule, x_t=x_t)
         check_time(self.schedule, t, x_t)
+        prediction = self._predict(x_t, t)
+        if prediction.shape != x_t.shape or not is_finite(prediction):
+            check_data(self.schedule, x_t=x_t)  # whose fault is it?
+            check_data(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
+        return self._combine(x_t, t, prediction)
+
+    def unchecked(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        """The same x̂_0 without the checks, for the inside of a loop."""
+        return self._combine(x_t, t, self._predict(x_t, t))
+
+    def _predict(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+        # expanded, so that a network can see that all share one time
+        times = self._times[t].expand(len(x_t)) if isinstance(t, int) else t
+        return self.network(x_t, times)
+
+    def _combine(self, x_t: Tensor, t: int | Tensor, prediction: Tensor) -> Tensor:
+        # a network may answer in 16 bits, under autocast: the sum is in x_t's precision
         if isinstance(t, int):
-            # expanded, so that a network can see that all share one time
-            times = self._times[t].expand(len(x_t))
             on_x_t, on_prediction = self._numbers[t]
+            x0_hat = (on_x_t * x_t).add_(prediction, alpha=on_prediction)
         else:
-            times = t
-            on_x_t, on_prediction = (
-                along_batch(values[t], x_t) for values in self._tables
-            )
-        # under autocast a network answers in 16 bits: the arithmetic goes on in x_t's
-        prediction = self.network(x_t, times).to(x_t.dtype)
-        if prediction.shape != x_t.shape:
-            check_form(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
-        x0_hat = on_x_t * x_t + on_prediction * prediction
-        if not is_finite(x0_hat):  # whose fault is it?
-            check_data(self.schedule, x_t=x_t)
-            check_data(self.schedule, **{"network(x_t, t)": prediction})
+            on_x_t, on_prediction = (along_batch(v[t], x_t) for v in self._tables)
+            x0_hat = on_x_t * x_t + on_prediction * prediction.to(x_t.dtype)
         return x0_hat if self.clip is None else x0_hat.clamp(*self.clip)
 
     def _x0_hat(self, x_t: Tensor, t: Tensor, prediction: Tensor) -> Tensor:

@@ -260,16 +260,14 @@ class MLP(nn.Module):
         self.dim, self.T = dim, T
         self.embedding = TimeEmbedding(width, T)
         self.first = nn.Linear(dim + width, width)
-        layers: list[nn.Module] = [nn.SiLU()]
-        for _ in range(depth - 1):
-            layers += [nn.Linear(width, width), nn.SiLU()]
-        self.rest = nn.Sequential(*layers, nn.Linear(width, dim))
+        sizes = [width] * (depth - 1) + [dim]
+        self.rest = nn.ModuleList(nn.Linear(width, size) for size in sizes)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         # the first layer of (x, time) in two parts: a time that all share costs once
-        on_x, on_time = (
-            self.first.weight[:, : self.dim],
-            self.first.weight[:, self.dim :],
-        )
+        on_x, on_time = self.first.weight.tensor_split([self.dim], dim=1)
         time = F.linear(self.embedding(t), on_time, self.first.bias)
-        return self.rest(F.linear(x, on_x) + time)
+        h = torch.addmm(time, x, on_x.T)
+        for layer in self.rest:
+            h = layer(F.silu(h))
+        return h

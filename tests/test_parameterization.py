@@ -298,7 +298,16 @@ def test_an_int_time_reaches_the_network_as_a_batch():
     one = Denoiser(network, LINEAR, "v")(x, 7)
     assert seen[0].tolist() == [7, 7, 7] and seen[0].dtype == torch.int64
     many = Denoiser(network, LINEAR, "v")(x, torch.full((3,), 7))
-    assert torch.equal(one, many) and one.shape == x.shape
+    torch.testing.assert_close(one, many)
+    assert one.shape == x.shape and one.dtype == x.dtype
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unchecked_gives_the_same_answer(kind):
+    denoiser = Denoiser(lambda x, t: x + t[:, None], LINEAR, kind, clip=2)
+    x = normal(3, 2)
+    for t in (7, torch.tensor([1, 7, 1000])):
+        assert torch.equal(denoiser.unchecked(x, t), denoiser(x, t))
 
 
 def test_denoiser_predicts_eps_unless_told_otherwise():
@@ -332,9 +341,11 @@ def test_clip_keeps_x0_in_the_range_of_the_data(clip, expected):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_network_under_autocast_leaves_the_arithmetic_in_float32(kind):
-    denoiser = Denoiser(lambda x, t: x.bfloat16(), LINEAR, kind)
-    assert denoiser(normal(3, 2).float(), 5).dtype == torch.float32
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_network_under_autocast_leaves_the_arithmetic_in_float32(kind, dtype):
+    denoiser = Denoiser(lambda x, t: x.to(dtype), LINEAR, kind)
+    for t in (5, torch.tensor([1, 7, 1000])):
+        assert denoiser(normal(3, 2).float(), t).dtype == torch.float32
 
 
 def test_gradients_flow_through_the_denoiser():

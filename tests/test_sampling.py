@@ -470,6 +470,26 @@ def test_mistakes_are_named(call, error, message):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("bad_time", [1000, 500, 1])
+def test_a_network_that_fails_at_one_time_is_seen(bad_time):
+    network = lambda x, t: x / (t != bad_time)[:, None]  # noqa: E731
+    with pytest.raises(ValueError, match="contains nan or inf"):
+        sample(Denoiser(network, LINEAR), LINEAR, (2, 2))
+
+
+def test_a_denoiser_with_a_call_of_its_own_is_asked_at_every_step():
+    class Counting(Denoiser):
+        calls = 0
+
+        def __call__(self, x_t, t):
+            self.calls += 1
+            return super().__call__(x_t, t)
+
+    denoiser = Counting(lambda x, t: x, LINEAR)
+    sample(denoiser, LINEAR, (2, 1), steps=5)
+    assert denoiser.calls == 5
+
+
 def test_dropout_that_is_on_is_warned_of():
     network = UNet(1, 8, (1, 2), attention_levels=(), dropout=0.5)
     options = {"steps": 2, "generator": seeded()}
