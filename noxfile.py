@@ -38,7 +38,7 @@ def book(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test, or pytest with the arguments given after ``--``."""
     session.install(*PINS, "-e", ".[test]")
-    parallel = ("-n", "2", "--dist", "loadfile")
+    parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     runs = [("tests", *parallel)]
     if CHAPTERS:
         runs.append(("--nbval", "book/", *parallel))

@@ -167,6 +167,13 @@ def _evaluate(command) -> None:
     add("--n", type=_several, default=1000, help="samples for the distance, at most")
     add("--images", type=_several, default=200, help="held-out data for the bound")
     add("--times", type=_count, default=50, help="random times for each of them")
+    add(
+        "--classifier",
+        type=Path,
+        default=None,
+        help="a file that classifier wrote, for the features of the Fréchet distance; "
+        "digits and fashion-mnist have one in the package",
+    )
     _network(add, "evaluation")
 
 

@@ -46,7 +46,15 @@ class Classifier(nn.Module):
 
 @torch.no_grad()
 def features(classifier: Classifier, images: Tensor) -> Tensor:
-    """The features of any number of images, 500 at a time: (n, 64)."""
+    """The features of any number of images, 500 at a time: (n, 64).
+
+    Raises ValueError for images of other channels than the classifier's.
+    """
+    if images.ndim != 4 or images.shape[1] != classifier.channels:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}: expected (n, "
+            f"{classifier.channels}, H, W), as the classifier was trained on"
+        )
     return torch.cat([classifier.features(part) for part in images.split(500)])
 
 

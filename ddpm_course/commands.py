@@ -25,7 +25,7 @@ from ddpm_course import (
     sampling,
     training,
 )
-from ddpm_course.classifier import predict, train_classifier
+from ddpm_course.classifier import features, predict, train_classifier
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.schedules import make_schedule
 
@@ -149,6 +149,8 @@ def evaluate(options: Namespace) -> None:
     model = _load(options.checkpoint)
     name, size = model.about["data"], model.about["size"]
     seen, held_out = (load(name, size, split) for split in ("train", "test"))
+    if options.classifier:  # a wrong one fails before the work
+        features(pretrained.classifier(options.classifier), held_out[:1])
     bits = evaluation.bits(
         model,
         held_out[: options.images],
@@ -160,7 +162,9 @@ def evaluate(options: Namespace) -> None:
     options.n = min(options.n, len(seen), len(held_out))
     x = _draw(model, options)
     report = _how(model, options) | {"samples": len(x), "bits_per_dim": bits}
-    report |= evaluation.distances(name, x, seen, held_out, options.seed)
+    report |= evaluation.distances(
+        name, x, seen, held_out, options.seed, options.classifier
+    )
     _write_grid(x[:100] if x.ndim > 2 else x, options.out)
     _write_json(options.out / "evaluation.json", report)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -60,12 +61,20 @@ def bits(
     } | kind
 
 
-def distances(name: str, x: Tensor, seen: Tensor, held_out: Tensor, seed: int) -> dict:
+def distances(
+    name: str,
+    x: Tensor,
+    seen: Tensor,
+    held_out: Tensor,
+    seed: int,
+    classifier: Path | None = None,
+) -> dict:
     """Samples ``x`` (n, …) against held-out data, with as many of each.
 
     The floor is what n elements of the training data have in the place of the samples.
     Points: energy distance and, on the ring, the width of the modes. Images: Fréchet
-    distance and the nearest training image.
+    distance and the nearest training image. Its features are those of ``classifier``,
+    a file, or of the one that comes with the package for the data of that name.
     """
     generator = torch.Generator().manual_seed(seed)
     other, held_out = (
@@ -78,7 +87,7 @@ def distances(name: str, x: Tensor, seen: Tensor, held_out: Tensor, seed: int) -
                 "samples": metrics.nearest_distance(x, seen).mean().item(),
                 "held out": metrics.nearest_distance(held_out, seen).mean().item(),
             },
-            "frechet_distance": _frechet(name, x, other, held_out),
+            "frechet_distance": _frechet(name, classifier, x, other, held_out),
         }
     energy = _beside_floor(metrics.energy_distance, x, other, held_out)
     if name != "ring":
@@ -91,14 +100,15 @@ def distances(name: str, x: Tensor, seen: Tensor, held_out: Tensor, seed: int) -
     return {"energy_distance": energy, "mode_width": width}
 
 
-def _frechet(name: str, x: Tensor, other: Tensor, held_out: Tensor) -> dict:
-    try:
-        network = pretrained.classifier(name)
-    except ValueError as error:
-        return {"value": None, "why": str(error)}
-    x, other, held_out = (features(network, v) for v in (x, other, held_out))
-    return _beside_floor(metrics.frechet_distance, x, other, held_out) | {
-        "features": f"the {x.shape[1]} of the package's classifier of {name}"
+def _frechet(name: str, file: Path | None, *sets: Tensor) -> dict:
+    if file is None and name not in pretrained.CLASSIFIERS:
+        why = f"no classifier of {name} comes with the package: give --classifier"
+        return {"value": None, "why": why}
+    network = pretrained.classifier(file or name)
+    sets = tuple(features(network, images) for images in sets)
+    which = f"classifier {file}" if file else f"package's classifier of {name}"
+    return _beside_floor(metrics.frechet_distance, *sets) | {
+        "features": f"the {sets[0].shape[1]} of the {which}"
     }
 
 

@@ -22,6 +22,8 @@ from ddpm_course.unet import MLP, UNet
 WEIGHTS = Path(__file__).parent / "weights"
 NETWORK = "ddpm_course network 1"
 CLASSIFIER = "ddpm_course classifier 1"
+#: The data whose classifiers come with the package.
+CLASSIFIERS = ("digits", "fashion-mnist")
 #: What a file must say of its network.
 NEEDED = ("shape", "channels", "blocks", "patch", "T", "schedule", "data", "size")
 
@@ -114,17 +116,25 @@ def export(checkpoint: Path | str, out: Path | str) -> None:
     checkpoints.write(out, kept | {"format": NETWORK, "weights": content["ema"]})
 
 
-def classifier(name: str) -> Classifier:
-    """The classifier of "digits" or "fashion-mnist", for features to compare with.
+def classifier(source: Path | str) -> Classifier:
+    """A classifier, for features to compare with.
 
-    Raises ValueError for data that has none.
+    ``source`` is "digits" or "fashion-mnist", whose classifiers come with the package,
+    or a file of ``python -m ddpm_course classifier``. Raises ValueError if it is
+    neither, CheckpointError for another or a damaged file.
     """
-    if name not in ("digits", "fashion-mnist"):
+    if source in CLASSIFIERS:
+        source = WEIGHTS / f"{str(source).replace('-', '_')}_classifier.pt"
+    elif not Path(source).is_file():
         raise ValueError(
-            f"there is no classifier for {name!r}: expected 'digits' or 'fashion-mnist'"
+            f"there is no classifier {str(source)!r}: expected 'digits', "
+            "'fashion-mnist', or a file of python -m ddpm_course classifier"
         )
-    path = WEIGHTS / f"{name.replace('-', '_')}_classifier.pt"
-    content = checkpoints.read(path, CLASSIFIER)
-    network = Classifier()
-    network.load_state_dict(content["weights"])
+    weights = checkpoints.read(source, CLASSIFIER)["weights"]
+    try:
+        channels = weights["body.0.weight"].shape[1]
+        network = Classifier(channels, classes=len(weights["head.weight"]))
+        network.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{source}: {error}") from error
     return network.eval().requires_grad_(False)

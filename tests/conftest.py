@@ -1,4 +1,4 @@
-"""The book, built once for the tests that look at it."""
+"""The order of the tests, and the book, built once for those that look at it."""
 
 import shutil
 import subprocess
@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow ones first: of two workers none has a long file left at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

@@ -124,16 +124,20 @@ MEASURE = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_page(browser, site, pages, width, scheme):
+def test_every_page(browser, site, pages, width):
     for path in pages:
-        with Visit(browser, urljoin(site, path), width, scheme) as (page, trouble):
-            seen = page.evaluate(MEASURE)
+        with Visit(browser, urljoin(site, path), width, "light") as (page, trouble):
+            for scheme in ("light", "dark"):  # the page follows while it is open
+                page.emulate_media(color_scheme=scheme)
+                page.wait_for_selector(f"html[data-theme={scheme}]", state="attached")
+                seen = page.evaluate(MEASURE)
+                where = (path, scheme)
+                assert seen["overflow"] <= 0, where
+                assert seen["typeset"] >= seen["formulas"], where
+                assert (seen["broken"], seen["raw"]) == ([], []), where
+                assert seen["noAlt"] == [], where
         assert trouble == [], path
-        assert seen["overflow"] <= 0, path
-        assert seen["typeset"] >= seen["formulas"], path
-        assert (seen["broken"], seen["raw"], seen["noAlt"]) == ([], [], []), path
 
 
 CONTRAST = """(selector) => {
@@ -215,13 +219,14 @@ def test_search_finds_a_term(browser, site):
 def test_links_between_pages_lead_somewhere(browser, site, pages, built_book):
     """Every relative link names a file of the book, and an id that is on the page."""
     found, ids = set(), {}
+    page = browser.new_page(java_script_enabled=False)  # the pages as they are written
     for path in pages:
-        with Visit(browser, urljoin(site, path), 1280, "light") as (page, _):
-            links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
-            ids[path] = set(
-                page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
-            )
+        page.goto(urljoin(site, path), wait_until="domcontentloaded")
+        links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+        ids[path] = set(page.eval_on_selector_all("[id]", "all => all.map(e => e.id)"))
         found |= {link for link in links if link.startswith(site)}
+    page.close()
+    assert len(found) > len(pages)
     for link in found:
         path, _, anchor = link.removeprefix(site).partition("#")
         assert (built_book / (path.partition("?")[0] or "index.html")).exists(), link

@@ -4,6 +4,7 @@ import html
 import re
 import sys
 import tomllib
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -257,20 +258,6 @@ def test_buttons_and_setup_cell_lead_to_the_repository_of_config(built_book, cha
 # --- executed ---------------------------------------------------------------------
 
 
-def run(notebook, folder, monkeypatch, strict):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("DDPM_STRICT", "1" if strict else "0")
-    client = NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": str(folder)}}
-    )
-    client.execute()
-    return [
-        "".join(o.text for o in c.outputs if o.output_type == "stream")
-        for c in notebook.cells
-        if c.cell_type == "code" and "exercise-check" in c.metadata.get("tags", [])
-    ]
-
-
 # the client that runs a kernel speaks of its own deprecations
 quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -278,40 +265,48 @@ quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWa
 @quiet
 @pytest.mark.slow
 @chapters
-def test_runs_unfilled_in_an_empty_folder(built_book, chapter, tmp_path, monkeypatch):
+def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
+    """In an empty folder: Run all, then the exercises one after the other."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("DDPM_STRICT", "0")
     student = student_notebook(built_book, chapter)
-    said = run(student, tmp_path, monkeypatch, strict=False)
-    assert said
-    assert all("not attempted yet" in text for text in said), said
+    unfilled = len(student.cells)
+    student.cells += solved(student, nbformat.read(chapter, as_version=4))
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(student, timeout=600, resources=where).execute()
+    before, after = said(student.cells[:unfilled]), said(student.cells[unfilled:])
+    assert before and len(before) == len(after)
+    assert all("not attempted yet" in text for text in before), before
+    assert all(": correct" in text for text in after), after
 
 
-@quiet
-@pytest.mark.slow
-@chapters
-def test_runs_with_the_solutions_put_in(built_book, chapter, tmp_path, monkeypatch):
-    student = student_notebook(built_book, chapter)
-    filled = with_solutions(student, nbformat.read(chapter, as_version=4))
-    said = run(filled, tmp_path, monkeypatch, strict=True)
-    assert all(": correct" in text for text in said), said
-
-
-def with_solutions(student, source):
-    """The student notebook with each stub replaced by the chapter's solution."""
+def solved(student, source):
+    """The stubs with the chapter's solutions in them, each with its check."""
     solutions = {}
     for cell in source.cells:
         if "exercise-solution" in cell.metadata.get("tags", []):
             for number, name in re.findall(r'check\("([\d.]+)", (\w+)\)', cell.source):
                 solutions[number] = (name, cell.source)
-    cells = student.cells
-    for stub, check in pairwise(cells):
+    cells = []
+    for stub, check in pairwise(student.cells):
         if "exercise-stub" in stub.metadata.get("tags", []):
             number, answer = re.search(
                 r'check\("([\d.]+)", (\w+)\)', check.source
             ).groups()
             name, code = solutions.pop(number)
+            stub, check = deepcopy(stub), deepcopy(check)
             stub.source = f"{code}\n{answer} = {name}"
+            cells += [stub, check]
     assert not solutions
-    return student
+    return cells
+
+
+def said(cells):
+    return [
+        "".join(o.text for o in cell.outputs if o.output_type == "stream")
+        for cell in cells
+        if "exercise-check" in cell.metadata.get("tags", [])
+    ]
 
 
 # --- installed in Colab -----------------------------------------------------------

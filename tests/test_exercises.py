@@ -243,6 +243,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @each_exercise
 def test_checker_never_raises(exercise, capsys):
     for name, odd in ODD.items():

@@ -161,7 +161,26 @@ def test_evaluate_states_the_bound_and_each_distance_beside_its_floor(runs, tmp_
             assert report["mode_width"]["floor"] == pytest.approx(1, abs=0.2)
 
 
-def test_evaluate_without_a_classifier_says_so(tmp_path):
+def test_evaluate_looks_through_the_classifier_that_is_given(runs, tmp_path, capsys):
+    look, out = tmp_path / "look.pt", tmp_path / "out"
+    assert main(["classifier", "--steps", "2", "--out", str(look)]) == 0
+    arguments = ["evaluate", "--checkpoint", str(runs / "digits.pt"), "--out", str(out)]
+    arguments += ["--n", "70", "--images", "2", "--times", "2", "--steps", "2"]
+    values = []
+    for more in ([], ["--classifier", str(look)]):
+        assert main([*arguments, *more]) == 0
+        report = json.loads((out / "evaluation.json").read_text())
+        values.append(report["frechet_distance"])
+    assert values[0]["value"] != values[1]["value"]
+    assert values[1]["features"] == f"the 64 of the classifier {look}"
+    capsys.readouterr()
+    for wrong, message in ((runs / "digits.pt", "classifier"), ("no.pt", "no.pt")):
+        assert main([*arguments, "--classifier", str(wrong)]) == 1
+        said = capsys.readouterr().err
+        assert message in said and said.count("\n") == 1  # before any progress
+
+
+def test_evaluate_without_a_classifier_says_so(tmp_path, capsys):
     """A folder of one's own has no classifier: the other numbers still come."""
     folder, run = tmp_path / "images", tmp_path / "run.pt"
     folder.mkdir()
@@ -176,6 +195,11 @@ def test_evaluate_without_a_classifier_says_so(tmp_path):
     assert report["frechet_distance"]["value"] is None
     assert "no classifier" in report["frechet_distance"]["why"]
     assert report["nearest"]["held out"] > 0
+    look = tmp_path / "look.pt"
+    assert main(["classifier", "--steps", "2", "--out", str(look)]) == 0
+    arguments = ["--checkpoint", str(run), "--classifier", str(look), *small]
+    assert main(["evaluate", *arguments]) == 1  # grey digits, coloured images
+    assert "expected (n, 1, H, W)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

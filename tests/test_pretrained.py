@@ -100,6 +100,7 @@ def test_the_record_is_that_of_the_command():
     assert f"--steps {record['steps']}" in command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("digits", 0.95), ("fashion-mnist", 0.85)])
 def test_the_classifiers_are_right_on_what_they_have_not_seen(name, least):
     if name == "digits":
@@ -134,7 +135,7 @@ def test_the_classifier_command_writes_what_pretrained_reads(tmp_path, monkeypat
     assert main(["classifier", "--steps", "2", "--out", str(out)]) == 0
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
     assert isinstance(pretrained.classifier("digits"), Classifier)
-    with pytest.raises(ValueError, match="no classifier for 'moons'"):
+    with pytest.raises(ValueError, match="no classifier 'moons'"):
         pretrained.classifier("moons")
 
 

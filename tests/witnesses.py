@@ -30,6 +30,7 @@ BOOK = Path(__file__).parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
 
 
+@cache  # reading is slow, and the tests ask again and again
 def cells(path: Path, kind: str) -> list:
     return [c for c in jupytext.read(path).cells if c.cell_type == kind]
 
@@ -78,6 +79,7 @@ def _at(latex: str, index: str) -> str:
     return re.sub(r"(?<![A-Za-z\\])s(?![A-Za-z])", lambda _: f"{{{index}}}", latex)
 
 
+@cache
 def _table() -> dict[str, sp.Basic]:
     table = {tidy(n.latex): n.symbol for n in NOTATION.values()}
     # the first step is all of the first steps: q(x_1 | x_0) is read as q_0(1)
@@ -131,6 +133,7 @@ def split(latex: str, at: str) -> list[str]:
     return parts
 
 
+@cache
 def read_side(latex: str) -> tuple[sp.Expr, ...]:
     """(expression,), or (x, mean, variance) of \\mathcal N(x; mean, variance I)."""
     latex = tidy(latex)
@@ -180,6 +183,7 @@ def printed(path: Path) -> Iterator[tuple[str, str]]:
 # --- source: the concordance ------------------------------------------------------
 
 
+@cache
 def concordance() -> dict[str, dict]:
     rows = yaml.safe_load((BOOK / "concordance.yml").read_text(encoding="utf-8"))
     return {row["id"]: row for row in rows}
@@ -429,8 +433,13 @@ def _modules(call: str) -> set[str]:
 # --- proof ------------------------------------------------------------------------
 
 
-def proof_disagreements(path: Path) -> tuple[set[str], list[str]]:
-    """Run a chapter's cells tagged ``proof``; labels proven, and what failed."""
+def proof_disagreements(
+    path: Path, until: str | None = None
+) -> tuple[set[str], list[str]]:
+    """Run a chapter's cells tagged ``proof``; labels proven, and what failed.
+
+    With ``until`` no further than the first failure that names this label.
+    """
     namespace: dict = {"sp": sp}  # all that these cells may take for granted
     failed, output = [], StringIO()
     for cell in cells(path, "code"):
@@ -440,4 +449,6 @@ def proof_disagreements(path: Path) -> tuple[set[str], list[str]]:
                     exec(cell.source, namespace)
             except AssertionError as error:
                 failed.append(str(error))
+                if until and f"{until}: " in failed[-1]:
+                    break
     return set(re.findall(r"^([\w-]+): proven", output.getvalue(), re.M)), failed
