@@ -91,14 +91,17 @@ def agree(left: Values | Trouble, right: Values | Trouble) -> bool:
             and isinstance(right, Trouble)
             and left.kind == right.kind
         )
-    if left.array.shape != right.array.shape:
+    mine = left.array
+    if mine.size == right.array.size == 1:  # one number, whatever its axes
+        mine = mine.reshape(right.array.shape)
+    if mine.shape != right.array.shape:
         return False
     whole = right.dtype.startswith("int")  # a count has no rounding to forgive
     rtol = 1e-5 if whole else max(left.rtol, right.rtol)
     scale = np.abs(right.array[np.isfinite(right.array)]).max(initial=0)
     # a mistake may give nan somewhere, and is then known by it; a reference never does
     return np.allclose(
-        left.array, right.array, rtol=rtol, atol=0.1 * rtol * scale, equal_nan=True
+        mine, right.array, rtol=rtol, atol=0.1 * rtol * scale, equal_nan=True
     )
 
 
