@@ -24,7 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except torch.OutOfMemoryError:
-        print("error: out of memory; a smaller --chunk needs less", file=sys.stderr)
+        print(
+            "error: out of memory; a smaller --chunk needs less, or a smaller "
+            "--batch-size in train",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print(f"stopped; {options.stopped}", file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,13 +55,7 @@ def read(path: Path | str, *formats: str) -> dict:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint at {path}") from None
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        pickle.UnpicklingError,
-        ValueError,
-    ) as error:
+    except Exception as error:  # foreign bytes fail in many ways
         raise CheckpointError(
             f"{path} cannot be read ({type(error).__name__}): it is cut off, or not a "
             "checkpoint. Delete it, or give another path"
@@ -119,8 +112,10 @@ class State:
             "about": self.about,
             "losses": self.losses[:step].cpu(),
             "generator": self.generator.get_state(),
-            "torch": torch.get_rng_state(),
+            "torch": torch.get_rng_state(),  # dropout draws from these
         }
+        if self.losses.is_cuda:
+            content["cuda"] = torch.cuda.get_rng_state(self.losses.device)
         aside = Path(path).with_name(f"{Path(path).name}.new")
         write(aside, content)
         if Path(path).exists():
@@ -158,6 +153,14 @@ class State:
                 f"{path} is of a run with {told}: use its settings, or another path"
             )
         try:
+            self.generator.set_state(content["generator"])
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{path} was written on another kind of device than "
+                f"{self.generator.device}, which draws other numbers: go on there "
+                "(DDPM_DEVICE says where), or give another path"
+            ) from error
+        try:
             self.restore(content)
         except (RuntimeError, ValueError, KeyError) as error:
             raise CheckpointError(
@@ -165,6 +168,7 @@ class State:
             ) from error
         step = content["step"]
         self.losses[:step] = content["losses"]
-        self.generator.set_state(content["generator"])
         torch.set_rng_state(content["torch"])
+        if self.losses.is_cuda:
+            torch.cuda.set_rng_state(content["cuda"], self.losses.device)
         return step

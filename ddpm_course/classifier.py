@@ -80,6 +80,7 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):  # the caller's draws go on as they were
         torch.manual_seed(seed)
         classifier = Classifier(images.shape[1], int(labels.max()) + 1)
+    classifier, labels = classifier.to(images.device), labels.to(images.device)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
     reach = images.shape[-1] // 14

@@ -71,9 +71,10 @@ def labelled(name: str, split: str) -> tuple[Tensor, Tensor]:
 
 def train(options: Namespace) -> None:
     if "RANK" in os.environ:  # started by torchrun
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        if torch.cuda.is_available():
+        on_gpu = training.device().type == "cuda"
+        if on_gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if on_gpu else "gloo")
     if options.data not in DATA and Path(options.data).is_dir():
         # evaluate may be called from another folder
         options.data = str(Path(options.data).resolve())
@@ -131,8 +132,11 @@ def classifier(options: Namespace) -> None:
 def sample(options: Namespace) -> None:
     model = _load(options.checkpoint)
     x = _draw(model, options)
-    for old in options.out.glob("[0-9]*.png"):
-        old.unlink()  # of an earlier call, perhaps with more samples
+    record = options.out / "samples.json"
+    if record.exists():  # of an earlier call, perhaps with more samples
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+        for i in range(earlier["n"]):
+            (options.out / f"{i:05}.png").unlink(missing_ok=True)
     _write_grid(x, options.out)
     if x.ndim > 2:
         for i, image in enumerate(x):
@@ -142,7 +146,7 @@ def sample(options: Namespace) -> None:
         with checkpoints.replacing(options.out / "points.csv") as file:
             np.savetxt(file, x, delimiter=",")
     report = {"n": len(x), "shape": list(model.shape)} | _how(model, options)
-    _write_json(options.out / "samples.json", report)
+    _write_json(record, report)
 
 
 def evaluate(options: Namespace) -> None:

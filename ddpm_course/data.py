@@ -218,6 +218,7 @@ def fetch(
         try:
             pooch.HTTPDownloader(timeout=30)(mirror + file, aside, None)
             if _is_right(Path(aside), f"{name}/{file}"):
+                os.chmod(aside, 0o644)  # others may read it, as any other file
                 os.replace(aside, path)
                 return path
             failures.append(

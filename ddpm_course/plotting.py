@@ -57,7 +57,8 @@ def use_style() -> None:
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Images in [-1, 1], channels first, as [0, 1], channels last; clipped."""
+    """Images in [-1, 1], channels first, as [0, 1], channels last, clipped."""
+    images = images.detach().cpu()
     return ((images + 1) / 2).clamp(0, 1).movedim(-3, -1)
 
 

@@ -58,7 +58,14 @@ class Pretrained:
 def network_for(
     shape: Sequence[int], channels: int, blocks: int = 2, patch: int = 1, T: int = 1000
 ) -> nn.Module:
-    """A network for points of shape (D,) or images of shape (C, H, W)."""
+    """A network for points of shape (D,) or images of shape (C, H, W).
+
+    Raises ValueError for sizes that no network has.
+    """
+    if min(channels, blocks, patch) < 1:
+        raise ValueError(
+            f"channels={channels}, blocks={blocks}, patch={patch}: expected ints >= 1"
+        )
     if len(shape) == 1:
         return MLP(shape[0], 4 * channels, T=T)
     levels = 1
@@ -123,7 +130,7 @@ def classifier(source: Path | str) -> Classifier:
     or a file of ``python -m ddpm_course classifier``. Raises ValueError if it is
     neither, CheckpointError for another or a damaged file.
     """
-    if source in CLASSIFIERS:
+    if str(source) in CLASSIFIERS:
         source = WEIGHTS / f"{str(source).replace('-', '_')}_classifier.pt"
     elif not Path(source).is_file():
         raise ValueError(

@@ -190,6 +190,11 @@ def _check_loop(
     denoiser: Denoise, schedule: NoiseSchedule, generator: torch.Generator | None
 ) -> None:
     own = getattr(denoiser, "schedule", schedule)
+    if own.beta.device != schedule.beta.device:
+        raise ValueError(
+            f"the denoiser's schedule is on {own.beta.device}, the other on "
+            f"{schedule.beta.device}: sample with denoiser.schedule"
+        )
     if own is not schedule and not torch.equal(own.alpha_bar, schedule.alpha_bar):
         raise ValueError(
             "the denoiser was made with another schedule: sample with that one"

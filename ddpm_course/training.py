@@ -151,15 +151,22 @@ def train(
     happened. ``about`` is kept in it, plain values that say what was trained. Under
     torchrun every process takes its share of each batch.
 
-    Raises FloatingPointError when the loss is no longer finite (looked at every
-    ``check_every`` steps, so that a GPU need not wait); model and checkpoint then
-    hold the last good state. Raises CheckpointError for a checkpoint of another run.
+    Raises FloatingPointError when the loss or the weights are no longer finite (looked
+    at every ``check_every`` steps, so that a GPU need not wait); model and checkpoint
+    then hold the last good state. Raises CheckpointError for a checkpoint of another
+    run, ValueError for a folder in its place.
     """
+    if checkpoint and Path(checkpoint).is_dir():
+        raise ValueError(f"checkpoint={checkpoint} is a folder: give a file in it")
+    if save_every < 1 or check_every < 1:
+        raise ValueError(
+            f"save_every={save_every}, check_every={check_every}: expected steps, >= 1"
+        )
     settings = settings or Settings()
-    check_network(model, schedule)
     place = next(model.parameters()).device
     share = _share(settings.batch_size)
     data, schedule = data.to(place), schedule.to(place)
+    check_network(model, schedule)
     generator = torch.Generator(place).manual_seed(settings.seed)
     ema = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr)
@@ -202,14 +209,17 @@ def train(
 
         done, save = step + 1, checkpoint and (step + 1) % save_every == 0
         if save or done % check_every == 0 or done == settings.steps:
-            recent = losses[max(0, done - check_every) : done].mean().item()
-            if not math.isfinite(recent):
+            # a loss tells of the weights before its step: look at those behind it too
+            norms = torch.stack(torch._foreach_norm(list(model.parameters())))
+            mean = losses[max(0, done - check_every) : done].mean()
+            recent, size = torch.stack([mean, norms.sum()]).tolist()  # one wait
+            if not math.isfinite(recent + size):
                 state.restore(good)
                 raise FloatingPointError(
                     f"the loss is {recent} within the {check_every} steps before step "
-                    f"{done}; the last good state is restored. Lower lr "
-                    f"({settings.lr}) or clip ({settings.clip}), and look for nan in "
-                    "the data"
+                    f"{done}, the size of the weights {size}; the last good state is "
+                    f"restored. Lower lr ({settings.lr}) or clip ({settings.clip}), "
+                    "and look for nan in the data"
                 )
             good = state.snapshot()
             bar.set_postfix(loss=f"{recent:.4f}")

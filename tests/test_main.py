@@ -66,6 +66,8 @@ def test_a_folder_of_images_is_data_too(tmp_path):
         (["--data", "nowhere"], "--data nowhere"),
         (["--steps", "0"], "steps=0"),
         (["--T", "0"], "T=0"),
+        (["--patch", "0"], "patch=0"),
+        (["--save-every", "0"], "save_every=0"),
     ],
 )
 def test_mistakes_are_told_in_one_line(tmp_path, capsys, arguments, message):
@@ -81,7 +83,8 @@ def test_the_network_fits_the_data(shape):
 
 
 @pytest.mark.slow
-def test_two_processes_under_torchrun_train_as_one(tmp_path):
+def test_two_processes_under_torchrun_train_as_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDPM_DEVICE", "cpu")  # one GPU would not do for two
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     two, one = tmp_path / "two.pt", tmp_path / "one.pt"
     done = subprocess.run(
@@ -130,6 +133,18 @@ def test_sample_writes_images_a_grid_and_how_they_were_made(runs, tmp_path, caps
         for folder in (out, again)
     ]
     assert abs(images[0] - images[1]).max() <= 1  # the same seed, whatever the chunk
+
+
+def test_sample_removes_what_it_wrote_before_and_nothing_else(runs, tmp_path):
+    out = tmp_path / "pictures"
+    out.mkdir()
+    for name in ("2024-holiday.png", "1.png"):
+        (out / name).write_bytes(b"mine")
+    arguments = ["sample", "--checkpoint", str(runs / "digits.pt"), "--out", str(out)]
+    for n in (5, 3):
+        assert main([*arguments, "--steps", "2", "--n", str(n)]) == 0
+    written = {path.name for path in out.glob("*.png")} - {"grid.png"}
+    assert written == {"2024-holiday.png", "1.png", *(f"{i:05}.png" for i in range(3))}
 
 
 def test_sample_of_points_writes_them_as_text(runs, tmp_path):

@@ -5,6 +5,7 @@ import json
 import pickletools
 import re
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -135,6 +136,7 @@ def test_the_classifier_command_writes_what_pretrained_reads(tmp_path, monkeypat
     assert main(["classifier", "--steps", "2", "--out", str(out)]) == 0
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
     assert isinstance(pretrained.classifier("digits"), Classifier)
+    assert isinstance(pretrained.classifier(Path("digits")), Classifier)
     with pytest.raises(ValueError, match="no classifier 'moons'"):
         pretrained.classifier("moons")
 

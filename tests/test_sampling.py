@@ -448,6 +448,11 @@ X = torch.zeros(3, 2)
             "another schedule",
         ),
         (
+            lambda: sample(Denoiser(torch.add, LINEAR), LINEAR.to("meta"), (1, 2)),
+            ValueError,
+            "sample with denoiser.schedule",
+        ),
+        (
             lambda: sample(lambda x, t: x * math.nan, LINEAR, (1, 2), steps=2),
             ValueError,
             "nan or inf",

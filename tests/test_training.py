@@ -326,7 +326,8 @@ class Bomb:
 
 
 @pytest.mark.parametrize(
-    "content", [{"weights": torch.ones(2)}, [1, 2], Bomb(), b"plain bytes"]
+    "content",
+    [{"weights": torch.ones(2)}, [1, 2], Bomb(), b"plain bytes", b"hello world"],
 )
 def test_a_foreign_checkpoint_is_refused_unrun(tmp_path, content, capsys):
     path = tmp_path / "run.pt"
@@ -387,6 +388,70 @@ def test_a_loss_that_is_not_finite_stops_and_restores_the_last_good_state(tmp_pa
     assert kept["step"] == 8
     for name, value in model.state_dict().items():
         assert torch.equal(value, kept["model"][name])
+
+
+def test_weights_that_are_not_finite_are_not_kept_as_a_good_state(tmp_path):
+    """The gradient overflows in the very step whose loss, still finite, is seen."""
+    path, model = tmp_path / "run.pt", network()
+    calls = []
+
+    def overflow(gradient):
+        calls.append(1)
+        return gradient * float("inf") if len(calls) == 12 else gradient
+
+    handle = model.rest[0].weight.register_hook(overflow)
+    with pytest.raises(FloatingPointError, match="the size of the weights nan"):
+        run(model=model, checkpoint=path)
+    handle.remove()
+    kept = checkpoints.read(path)
+    assert kept["step"] == 8
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, kept["model"][name])
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_refused(tmp_path):
+    """The state of a GPU's generator has 16 bytes."""
+    path, model = tmp_path / "run.pt", network()
+    interrupted(path, 4)
+    content = checkpoints.read(path) | {"generator": torch.zeros(16, dtype=torch.uint8)}
+    checkpoints.write(path, content)
+    before = model.state_dict()["first.weight"].clone()
+    with pytest.raises(CheckpointError, match="another kind of device than cpu"):
+        run(model=model, checkpoint=path, resume=True)
+    assert torch.equal(model.state_dict()["first.weight"], before)
+
+
+def test_a_folder_or_no_steps_between_checkpoints_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="is a folder"):
+        run(checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="save_every=0"):
+        run(save_every=0)
+    assert tmp_path.is_dir() and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["points", "images"])
+def test_a_step_is_on_the_device_of_the_model(monkeypatch, kind):
+    """On the device "meta", which has shapes and no values, in the place of a GPU.
+
+    Two devices in one operation are an error there too. The run ends at the first look
+    at a value, which nothing before it needs.
+    """
+
+    class Generator:
+        def __init__(self, device):
+            assert device.type == "meta"
+
+        def manual_seed(self, seed):
+            return None  # the draws ask for none
+
+    monkeypatch.setattr(torch, "Generator", Generator)
+    steps = []
+    monkeypatch.setattr(training, "update_ema", lambda *_: steps.append(1))
+    model = network() if kind == "points" else UNet(channels=8, blocks=1)
+    data = torch.zeros(64, *((2,) if kind == "points" else (1, 8, 8)))
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        run(model=model.to("meta"), data=data)
+    assert len(steps) == 4
 
 
 # --- several processes ------------------------------------------------------------
