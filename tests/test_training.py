@@ -433,8 +433,8 @@ def test_a_folder_or_no_steps_between_checkpoints_are_refused(tmp_path):
 def test_a_step_is_on_the_device_of_the_model(monkeypatch, kind):
     """On the device "meta", which has shapes and no values, in the place of a GPU.
 
-    Two devices in one operation are an error there too. The run ends at the first look
-    at a value, which nothing before it needs.
+    Most operations on two devices are an error there too. The run ends at the first
+    look at a value, which nothing before it needs.
     """
 
     class Generator:
