@@ -5,6 +5,7 @@ import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -124,15 +125,16 @@ MEASURE = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_every_page(browser, site, pages, width):
+def test_every_page(browser, site, pages):
+    """Wide and narrow, light and dark: a page follows while it is open."""
     for path in pages:
-        with Visit(browser, urljoin(site, path), width, "light") as (page, trouble):
-            for scheme in ("light", "dark"):  # the page follows while it is open
+        with Visit(browser, urljoin(site, path), 1280, "light") as (page, trouble):
+            for width, scheme in product((1280, 390), ("light", "dark")):
+                page.set_viewport_size({"width": width, "height": 900})
                 page.emulate_media(color_scheme=scheme)
                 page.wait_for_selector(f"html[data-theme={scheme}]", state="attached")
                 seen = page.evaluate(MEASURE)
-                where = (path, scheme)
+                where = (path, width, scheme)
                 assert seen["overflow"] <= 0, where
                 assert seen["typeset"] >= seen["formulas"], where
                 assert (seen["broken"], seen["raw"]) == ([], []), where
