@@ -283,6 +283,7 @@ def test_drawn_times_agree_with_all_times():
     assert drawn.terms is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [None, 4])
 def test_the_standard_error_is_the_spread_of_repetitions(times):
     generator = torch.Generator().manual_seed(5)

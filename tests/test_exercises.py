@@ -106,6 +106,7 @@ def test_equivalent_form_is_accepted(exercise, form, capsys):
     assert said(capsys) == f"{exercise.number}: correct. {exercise.meaning}"
 
 
+@pytest.mark.slow
 @each_exercise
 def test_equality_is_that_of_the_ledger(exercise):
     """Random points decide; the ledger's residual, an exact proof, must agree."""

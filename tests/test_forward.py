@@ -48,6 +48,7 @@ def test_closed_form_by_hand():
     )
 
 
+@pytest.mark.slow
 def test_t_steps_have_the_moments_of_the_closed_form(schedule):
     """Steps are linear: mean and variance go by an exact recursion, at every t."""
     gain, variance = 1.0, 0.0

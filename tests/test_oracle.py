@@ -83,6 +83,7 @@ def test_bayes_on_a_grid_in_one_dimension(schedule, t):
     np.testing.assert_allclose(got["x0_variance"][:, 0], variance, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", (1, 300, 1000))
 @pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 def test_bayes_on_a_grid_in_two_dimensions(schedule, t):

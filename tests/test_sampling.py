@@ -62,6 +62,7 @@ def final_variance(step, schedule, data_variance, times):
     return variance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data_variance", "step", "expected"),
     [  # recomputed independently: the table of known values for T = 1000
