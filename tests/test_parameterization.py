@@ -479,6 +479,11 @@ def test_bad_data_and_times_are_named(function, name):
             r"network\(x_t, t\) has shape \(3, 1\), x_t has \(3, 2\)",
         ),
         (
+            lambda: Denoiser(lambda x, t: X, LINEAR)(X * math.nan, 1),
+            ValueError,
+            "x_t contains nan or inf",
+        ),
+        (
             lambda: Denoiser(lambda x, t: x * math.nan, LINEAR, "x0")(X, 1),
             ValueError,
             r"network\(x_t, t\) contains nan or inf",
