@@ -1,5 +1,6 @@
 """Training: the loss against formulas, and runs that are cut off, damaged or split."""
 
+import math
 import os
 import signal
 import subprocess
@@ -372,35 +373,36 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
 
 
-def test_a_loss_that_is_not_finite_stops_and_restores_the_last_good_state(tmp_path):
-    path, model = tmp_path / "run.pt", network()
+def once(call, factor):
+    """A function for a hook: its last argument, in one of its calls times a factor."""
     calls = []
 
-    def poison(module, inputs, output):
+    def hook(*arguments):
         calls.append(1)
-        return output * float("nan") if len(calls) == 10 else output
+        return arguments[-1] * factor if len(calls) == call else arguments[-1]
 
-    handle = model.register_forward_hook(poison)
-    with pytest.raises(FloatingPointError, match="before step 12"):
-        run(model=model, checkpoint=path)
-    handle.remove()
-    kept = checkpoints.read(path)
-    assert kept["step"] == 8
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, kept["model"][name])
+    return hook
 
 
-def test_weights_that_are_not_finite_are_not_kept_as_a_good_state(tmp_path):
-    """The gradient overflows in the very step whose loss, still finite, is seen."""
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (
+            lambda model: model.register_forward_hook(once(10, math.nan)),
+            "the loss is nan .* before step 12",
+        ),
+        (  # the loss of the step whose gradient overflows is still finite
+            lambda model: model.rest[0].weight.register_hook(once(12, math.inf)),
+            "before step 12, the size of the weights nan",
+        ),
+    ],
+)
+def test_what_is_not_finite_stops_and_restores_the_last_good_state(
+    tmp_path, spoil, message
+):
     path, model = tmp_path / "run.pt", network()
-    calls = []
-
-    def overflow(gradient):
-        calls.append(1)
-        return gradient * float("inf") if len(calls) == 12 else gradient
-
-    handle = model.rest[0].weight.register_hook(overflow)
-    with pytest.raises(FloatingPointError, match="the size of the weights nan"):
+    handle = spoil(model)
+    with pytest.raises(FloatingPointError, match=message):
         run(model=model, checkpoint=path)
     handle.remove()
     kept = checkpoints.read(path)
