@@ -2,6 +2,7 @@
 
 import html
 import re
+import symtable
 import sys
 import tomllib
 from copy import deepcopy
@@ -307,6 +308,33 @@ def said(cells):
         for cell in cells
         if "exercise-check" in cell.metadata.get("tags", [])
     ]
+
+
+def global_names(table, bound):
+    """The names that a cell takes from the notebook, or that it binds in it."""
+    for symbol in table.get_symbols():
+        outer = table.get_type() == "module" or symbol.is_global()
+        if outer and (symbol.is_assigned() if bound else symbol.is_referenced()):
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from global_names(child, bound)
+
+
+@chapters
+def test_no_answer_changes_a_later_cell(chapter):
+    """What a solution binds is read by no cell behind it but its check."""
+    answers = set()
+    for cell in nbformat.read(chapter, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        tags = set(cell.metadata.get("tags", []))
+        table = symtable.symtable(cell.source, chapter.stem, "exec")
+        own = set(global_names(table, bound=True))
+        if tags & {"exercise-stub", "exercise-solution"}:
+            answers |= own
+        elif "exercise-check" not in tags:
+            read = set(global_names(table, bound=False)) - own
+            assert not answers & read, cell.source
 
 
 # --- installed in Colab -----------------------------------------------------------
