@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from ddpm_course import commands, training
-from ddpm_course.checkpoints import CheckpointError
+from ddpm_course import training
+from ddpm_course.lab import commands
+from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.parameterization import KINDS
 from ddpm_course.schedules import SCHEDULES
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.distributions import Normal
 
-from ddpm_course.checks import check_data, check_path, check_time
+from ddpm_course.checks import check_data, check_time
 from ddpm_course.schedules import NoiseSchedule, coefficient
 
 
@@ -44,16 +42,3 @@ def q_sample(
         coefficient(alpha_bar.sqrt(), t, x0) * x0
         + coefficient((1 - alpha_bar).sqrt(), t, x0) * eps
     )
-
-
-def log_q_path(schedule: NoiseSchedule, path: Tensor) -> Tensor:
-    """log q(x_1, …, x_T | x_0) of a whole path (equation ``forward-path``).
-
-    ``path`` has shape (T + 1, …): x_0 first, x_T last. Returns a scalar, in nats,
-    summed over all coordinates. Raises ValueError for another length.
-    """
-    check_path(schedule, path)
-    t = torch.arange(1, schedule.T + 1, device=path.device)
-    x, x_prev = path[1:], path[:-1]
-    mean = coefficient((1 - schedule.beta).sqrt(), t, x) * x_prev
-    return Normal(mean, coefficient(schedule.beta.sqrt(), t, x)).log_prob(x).sum()

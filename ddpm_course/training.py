@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from ddpm_course import checkpoints
 from ddpm_course.checks import check_network
 from ddpm_course.forward import q_sample
+from ddpm_course.lab import checkpoints
 from ddpm_course.parameterization import check_kind, v_from_x0_eps
 from ddpm_course.schedules import NoiseSchedule
 

@@ -18,10 +18,9 @@ from ddpm_course.bound import (
     variational_bound,
     vlb_term,
 )
-from ddpm_course.forward import log_q_path
 from ddpm_course.oracle import GaussianMixture
-from ddpm_course.paths import log_p_path, log_q_marginals, log_ratios
 from ddpm_course.schedules import make_schedule
+from ddpm_course.trajectories import log_p_path, log_q_marginals, log_q_path, log_ratios
 
 LINEAR = make_schedule("linear")
 SHORT = make_schedule("linear", 100, beta_1=1e-3, beta_T=0.2)

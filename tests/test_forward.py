@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from ddpm_course.forward import log_q_path, q_sample, q_step
+from ddpm_course.forward import q_sample, q_step
 from ddpm_course.schedules import SCHEDULES, NoiseSchedule, make_schedule
+from ddpm_course.trajectories import log_q_path
 
 LINEAR = make_schedule("linear")
 

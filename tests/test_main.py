@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_course import checkpoints, commands
 from ddpm_course.__main__ import main
-from ddpm_course.commands import load
-from ddpm_course.pretrained import network_for
+from ddpm_course.lab import checkpoints, commands
+from ddpm_course.lab.commands import load
+from ddpm_course.lab.pretrained import network_for
 
 FAST = ["--steps", "6", "--batch-size", "4", "--channels", "8", "--T", "20"]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm_course import checkpoints, data, metrics, pretrained
+from ddpm_course import data, metrics
 from ddpm_course.__main__ import main
-from ddpm_course.checkpoints import CheckpointError
-from ddpm_course.classifier import Classifier, features, predict, train_classifier
+from ddpm_course.lab import checkpoints, pretrained
+from ddpm_course.lab.checkpoints import CheckpointError
+from ddpm_course.lab.classifier import Classifier, features, predict, train_classifier
 from ddpm_course.sampling import ddim_step, sample
 
 FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix != ".md")

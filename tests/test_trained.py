@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 import torch
 
-from ddpm_course import pretrained
-from ddpm_course.classifier import features, predict
 from ddpm_course.data import digits
+from ddpm_course.lab import pretrained
+from ddpm_course.lab.classifier import features, predict
 from ddpm_course.metrics import energy_distance, frechet_distance, mode_width
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import Denoiser

@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-from ddpm_course import checkpoints, training
-from ddpm_course.checkpoints import CheckpointError
+from ddpm_course import training
 from ddpm_course.data import digits
+from ddpm_course.lab import checkpoints
+from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import eps_from_x0, v_from_x0_eps
 from ddpm_course.schedules import make_schedule

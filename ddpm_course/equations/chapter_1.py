@@ -51,7 +51,7 @@ EQUATIONS = [
         r"q(x_{1:T} \mid x_0)",
         sp.Product(q_s(s), (s, 1, T)),
         ("slides/forward-2/path",),
-        "torch.exp(forward.log_q_path(schedule, path))",
+        "torch.exp(trajectories.log_q_path(schedule, path))",
     ),
     Equation(
         "alpha",

@@ -66,7 +66,7 @@ EQUATIONS = [
         r"p_\theta(x_{0:T})",
         p_T * sp.Product(p_s(s), (s, 1, T)),
         ("slides/reverse-4/joint",),
-        "torch.exp(paths.log_p_path(denoiser, schedule, path))",
+        "torch.exp(trajectories.log_p_path(denoiser, schedule, path))",
     ),
     Equation(
         "bound-paths",
@@ -74,8 +74,8 @@ EQUATIONS = [
         _path_ratio,
         -sp.log(p_T) + sp.Sum(sp.log(q_s(s) / p_s(s)), (s, 1, T)),
         ("slides/reverse-4/product",),
-        "forward.log_q_path(schedule, path)"
-        " - paths.log_p_path(denoiser, schedule, path)",
+        "trajectories.log_q_path(schedule, path)"
+        " - trajectories.log_p_path(denoiser, schedule, path)",
     ),
     Equation(
         "bayes-x0",
@@ -84,7 +84,7 @@ EQUATIONS = [
         q_back(t) * q_0(t) / q_0(t - 1),
         ("slides/reverse-5/bayes-x0",),
         # one step is the path of a schedule of one step
-        "torch.exp(forward.log_q_path(one_step, path[t - 1:t + 1]))",
+        "torch.exp(trajectories.log_q_path(one_step, path[t - 1:t + 1]))",
         first=2,  # q(x_0 | x_0) is no density
     ),
     Equation(
@@ -93,7 +93,7 @@ EQUATIONS = [
         _telescope,
         sp.log(q_0(T) / q_0(1)),
         ("slides/reverse-6/telescope",),
-        "paths.log_q_marginals(schedule, path).diff().sum()",
+        "trajectories.log_q_marginals(schedule, path).diff().sum()",
     ),
     Equation(
         "bound-split",
@@ -107,7 +107,7 @@ EQUATIONS = [
             "slides/reverse-6/collected",
             "slides/reverse-7/logs",
         ),
-        "paths.log_ratios(denoiser, schedule, path).sum()",
+        "trajectories.log_ratios(denoiser, schedule, path).sum()",
     ),
     Equation(
         "gaussian-kl",

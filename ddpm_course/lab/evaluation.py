@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ddpm_course import metrics, pretrained
+from ddpm_course import metrics
 from ddpm_course.bound import variational_bound
-from ddpm_course.classifier import features
+from ddpm_course.lab import pretrained
+from ddpm_course.lab.classifier import features
+from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.oracle import GaussianMixture
-from ddpm_course.pretrained import Pretrained
 from ddpm_course.sampling import CALL_SIZE
 
 

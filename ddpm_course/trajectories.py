@@ -2,7 +2,7 @@
 
 A path has shape (T + 1, …): x_0 first, x_T last. Everything is in nats, in float64,
 and summed over all coordinates. The density of the path under q, given x_0, is
-``forward.log_q_path``.
+``log_q_path``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,20 @@ from ddpm_course.bound import Denoise, per_image
 from ddpm_course.checks import check_path
 from ddpm_course.parameterization import mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch
+from ddpm_course.schedules import NoiseSchedule, along_batch, coefficient
+
+
+def log_q_path(schedule: NoiseSchedule, path: Tensor) -> Tensor:
+    """log q(x_1, …, x_T | x_0) of a whole path (equation ``forward-path``).
+
+    ``path`` has shape (T + 1, …): x_0 first, x_T last. Returns a scalar, in nats,
+    summed over all coordinates. Raises ValueError for another length.
+    """
+    check_path(schedule, path)
+    t = torch.arange(1, schedule.T + 1, device=path.device)
+    x, x_prev = path[1:], path[:-1]
+    mean = coefficient((1 - schedule.beta).sqrt(), t, x) * x_prev
+    return Normal(mean, coefficient(schedule.beta.sqrt(), t, x)).log_prob(x).sum()
 
 
 def log_q_marginals(schedule: NoiseSchedule, path: Tensor) -> Tensor:

@@ -16,16 +16,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ddpm_course import (
-    checkpoints,
-    data,
-    evaluation,
-    plotting,
-    pretrained,
-    sampling,
-    training,
-)
-from ddpm_course.classifier import features, predict, train_classifier
+from ddpm_course import data, plotting, sampling, training
+from ddpm_course.lab import checkpoints, evaluation, pretrained
+from ddpm_course.lab.classifier import features, predict, train_classifier
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.schedules import make_schedule
 

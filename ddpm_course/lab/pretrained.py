@@ -12,14 +12,14 @@ from pathlib import Path
 
 from torch import nn
 
-from ddpm_course import checkpoints
-from ddpm_course.checkpoints import CheckpointError
-from ddpm_course.classifier import Classifier
+from ddpm_course.lab import checkpoints
+from ddpm_course.lab.checkpoints import CheckpointError
+from ddpm_course.lab.classifier import Classifier
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.schedules import NoiseSchedule, make_schedule
 from ddpm_course.unet import MLP, UNet
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 NETWORK = "ddpm_course network 1"
 CLASSIFIER = "ddpm_course classifier 1"
 #: The data whose classifiers come with the package.

@@ -1,0 +1,1 @@
+"""What runs the course rather than teaching it: commands, checkpoints, measurements."""
