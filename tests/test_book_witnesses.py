@@ -1,4 +1,4 @@
-"""Every labelled equation has four witnesses, and each of them is awake."""
+"""Every labeled equation has four witnesses, and each of them is awake."""
 
 import ast
 import importlib
@@ -10,33 +10,23 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 import witnesses
-from witnesses import CHAPTERS
+from witnesses import BY_NUMBER
 
-from ddpm_course import equations
-from ddpm_course.equations import LEDGER, Gaussian
+from ddpm_course.equations import LEDGER, NOTATION, Gaussian
 
-WRITTEN = {int(path.name[:2]): path for path in CHAPTERS}
-PRINTED = {
-    label: (path, latex)
-    for path in CHAPTERS
-    for label, latex in witnesses.printed(path)
-}
-ENTRIES = [e for e in LEDGER.values() if e.chapter in WRITTEN]
-by_label = pytest.mark.parametrize("equation", ENTRIES, ids=lambda e: e.label)
+by_label = pytest.mark.parametrize("equation", LEDGER.values(), ids=lambda e: e.label)
 
 
 # --- the witnesses agree ----------------------------------------------------------
 
 
-def test_printed_labels_and_ledger_are_the_same_set():
-    assert set(PRINTED) == {e.label for e in ENTRIES}
-
-
 @by_label
 def test_print(equation):
-    path, latex = PRINTED[equation.label]
-    assert path == WRITTEN[equation.chapter]
-    assert witnesses.formula_disagreement("print", latex, equation) is None
+    assert witnesses.print_disagreement(equation) is None
+
+
+def test_every_printed_label_is_in_the_ledger():
+    assert witnesses.without_entry() == []
 
 
 @by_label
@@ -44,19 +34,71 @@ def test_code(equation):
     assert witnesses.code_disagreement(equation) is None
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
-def test_proof(path):
-    proven, failed = witnesses.proof_disagreements(path)
-    assert failed == []
-    assert proven == {e.label for e in ENTRIES if WRITTEN[e.chapter] == path}
+@pytest.mark.parametrize("chapter", BY_NUMBER)
+def test_proof(chapter):
+    assert witnesses.proof_disagreements(chapter) == []
 
 
 @by_label
 def test_source(equation):
     rows = witnesses.concordance()
     assert set(equation.sources) <= set(rows)
-    for row in (rows[source] for source in equation.sources):
-        assert witnesses.source_disagreement(row, equation) is None
+    for source in equation.sources:
+        assert witnesses.source_disagreement(rows[source], equation) is None
+
+
+# --- each witness says what is missing ----------------------------------------------
+
+FAKE = replace(LEDGER["alpha"], label="fake")
+
+
+def test_an_entry_that_is_never_printed():
+    said = witnesses.print_disagreement(FAKE)
+    assert said == "'fake' is printed in no chapter: its entry says chapter 1"
+
+
+def test_an_entry_in_the_wrong_chapter():
+    said = witnesses.print_disagreement(replace(LEDGER["alpha"], chapter=2))
+    assert said == "'alpha' is printed in chapter 1: its entry says chapter 2"
+
+
+def test_a_printed_label_without_an_entry(monkeypatch):
+    monkeypatch.delitem(LEDGER, "alpha")
+    (said,) = witnesses.without_entry()
+    assert "'alpha' is printed in chapter 1, but has no entry in the ledger" in said
+    assert "chapter_1.py" in said
+
+
+def test_an_entry_that_is_never_proven(monkeypatch):
+    monkeypatch.setitem(LEDGER, "fake", replace(FAKE, chapter=5))
+    monkeypatch.setitem(LEDGER, "group-norm", replace(LEDGER["group-norm"], chapter=6))
+    assert witnesses.proof_disagreements(5) == [
+        f"'fake' is proven in no cell tagged proof of {BY_NUMBER[5].name}",
+        f"'group-norm' is proven in {BY_NUMBER[5].name}: its entry says chapter 6",
+    ]
+
+
+def test_a_symbol_without_a_test_value(monkeypatch):
+    monkeypatch.setitem(NOTATION, "foo", NOTATION["eps"])
+    with pytest.raises(LookupError, match="no test value for symbol 'foo': add it to"):
+        witnesses.environments.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("latex", "command"),
+    [
+        (r"\operatorname{sigmoid}(t)", r"\operatorname"),
+        (r"\mathrm{sigmoid}(t)", r"\mathrm"),
+        (r"1 - \text{noise}", r"\text"),
+        (r"\frac{\tanh t}{2}", r"\tanh"),
+        (r"\gamma_t", r"\gamma"),
+    ],
+)
+def test_a_command_that_cannot_be_read(latex, command):
+    formula = rf"\alpha_t = {latex}"
+    said = witnesses.formula_disagreement("print", formula, LEDGER["alpha"])
+    assert said.startswith("print and ledger disagree on 'alpha'")
+    assert said.endswith(f"unknown command {command}")
 
 
 # --- each witness notices a flipped sign ------------------------------------------
@@ -75,7 +117,7 @@ def flipped_latex(latex: str) -> list[str]:
 @pytest.mark.slow
 @by_label
 def test_print_notices_a_flipped_sign(equation):
-    for latex in flipped_latex(PRINTED[equation.label][1]):
+    for latex in flipped_latex(witnesses.printed()[equation.label][1]):
         said = witnesses.formula_disagreement("print", latex, equation)
         assert said and "print and ledger disagree" in said and equation.label in said
 
@@ -106,7 +148,7 @@ def flipped_entries(equation):
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @by_label
 def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
-    label, latex = equation.label, PRINTED[equation.label][1]
+    label, (chapter, latex) = equation.label, witnesses.printed()[equation.label]
     quotes = [witnesses.concordance()[source] for source in equation.sources]
     for flipped in flipped_entries(equation):
         assert "print and ledger disagree" in witnesses.formula_disagreement(
@@ -117,8 +159,8 @@ def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
             if row["kind"] == "equation" and not row.get("slip"):
                 said = witnesses.source_disagreement(row, flipped)
                 assert "source and ledger disagree" in said
-    monkeypatch.setitem(equations.LEDGER, label, flipped)
-    _, failed = witnesses.proof_disagreements(WRITTEN[equation.chapter], until=label)
+    monkeypatch.setitem(LEDGER, label, flipped)
+    failed = witnesses.proof_disagreements(chapter, until=label)
     assert any(f"{label}: proof and ledger disagree" in said for said in failed)
 
 

@@ -1,13 +1,13 @@
 """The four witnesses of an equation, each compared with the ledger.
 
-Every function here returns None when the witness agrees, and a sentence that
-names the witness, the equation and the difference when it does not.
+A function ``..._disagreement`` returns None if the witness agrees, and otherwise a
+sentence that names the witness, the equation and the difference.
 """
 
 import importlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from functools import cache
 from io import StringIO
@@ -24,31 +24,36 @@ from sympy.parsing.latex import parse_latex
 from sympy.parsing.latex.errors import LaTeXParsingError
 
 from ddpm_course import equations, schedules
-from ddpm_course.equations import NOTATION, Equation, Gaussian, residual
+from ddpm_course.equations import LEDGER, NOTATION, Equation, Gaussian, residual
 
 BOOK = Path(__file__).parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+BY_NUMBER = {int(path.name[:2]): path for path in CHAPTERS}
 
 
-@cache  # reading is slow, and the tests ask again and again
+@cache  # reading is slow, and many tests ask
 def cells(path: Path, kind: str) -> list:
     return [c for c in jupytext.read(path).cells if c.cell_type == kind]
 
 
 # --- print, and the documents' own formulas: read from LaTeX ----------------------
 
-#: LaTeX that only arranges or emphasises.
+#: LaTeX that only arranges or emphasizes.
 _DECORATION = re.compile(
     r"\\(left|right|[bB]igg?[lr]?|displaystyle|boldsymbol|mathbf|bm)(?![A-Za-z])"
     r"|\\[,;!:\s]|\\q?quad(?![A-Za-z])|&|\\\\|\\(begin|end)\{aligned\}|\\nonumber"
 )
 _SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mid "}
 
+#: The commands that may stand beside symbols. SymPy's parser would read any other as a
+#: symbol, or even letter by letter.
+_COMMAND = re.compile(r"\\(frac|sqrt|sum|prod|log|exp|sin|cos|pi)")
+
 
 def tidy(latex: str) -> str:
-    """One spelling for what is typeset alike: x_{t} and x_t, ``epsilon`` and so on."""
+    """One spelling for formulas that look alike: x_{t} and x_t, ``epsilon`` etc."""
     latex = re.sub(r"\\[lr]?Vert(?![A-Za-z])", r"\\|", latex)
-    # the ledger has the square of one coordinate for a squared norm
+    # a squared norm stands for the square of one coordinate
     latex = re.sub(r"\\\|(.*?)\\\|(_\{?2\}?)?", r" (\1) ", latex, flags=re.S)
     latex = re.sub(
         r"\\underbrace\{(.*?)\}_\{\\text\{.*?\}\}", r" \1 ", latex, flags=re.S
@@ -73,7 +78,7 @@ def tidy(latex: str) -> str:
 
 
 def _at(latex: str, index: str) -> str:
-    """A quantity with the running index s, spelled at another index."""
+    """The LaTeX of a quantity with the running index s, at another index."""
     before = {"T": "T-1", "1": "0"}.get(index, f"{index}-1")
     latex = latex.replace("s-1", before)
     return re.sub(r"(?<![A-Za-z\\])s(?![A-Za-z])", lambda _: f"{{{index}}}", latex)
@@ -98,7 +103,10 @@ def _table() -> dict[str, sp.Basic]:
 
 
 def read_expression(latex: str) -> sp.Expr:
-    """The SymPy expression of a piece of LaTeX in the book's notation."""
+    """The SymPy expression of LaTeX in the book's notation.
+
+    Raises LaTeXParsingError for anything else.
+    """
     latex, table, found, out, at = tidy(latex), _table(), {}, "", 0
     while at < len(latex):
         for token, symbol in table.items():
@@ -113,16 +121,18 @@ def read_expression(latex: str) -> sp.Expr:
                     out += r"\cdot "  # A(x) is a product, not a function
                 break
         else:
-            piece = re.compile(r"\\[A-Za-z]+|.", re.S).match(latex, at)
-            out += piece.group() + (" " if len(piece.group()) > 1 else "")
-            at = piece.end()
+            piece = re.compile(r"\\[A-Za-z]+|.", re.S).match(latex, at).group()
+            if len(piece) > 1 and not _COMMAND.fullmatch(piece):
+                raise LaTeXParsingError(f"unknown command {piece}")
+            out += piece + (" " if len(piece) > 1 else "")
+            at += len(piece)
     parsed = parse_latex(out, backend="antlr")
     constants = {sp.Symbol("pi"): sp.pi, sp.Symbol("e"): sp.E}
     return parsed.xreplace(constants | {sp.Symbol(n): s for n, s in found.items()})
 
 
 def split(latex: str, at: str) -> list[str]:
-    """Split at a character that stands outside all brackets."""
+    """Split at a character, except inside brackets."""
     parts, depth = [""], 0
     for character in latex:
         depth += (character in "({[") - (character in ")}]")
@@ -147,7 +157,7 @@ def read_side(latex: str) -> tuple[sp.Expr, ...]:
 
 
 def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | None:
-    """Compare a formula, ``lhs = rhs = …``, with the ledger, side by side."""
+    """Compare each side of a formula, ``lhs = rhs = …``, with the ledger."""
     lhs, *sides = split(tidy(latex), "=")
     wanted = (
         (equation.rhs.x, equation.rhs.mean, equation.rhs.variance)
@@ -158,9 +168,12 @@ def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | 
     if lhs != tidy(equation.lhs):
         return f"{name}: the left side is {lhs}, the ledger has {equation.lhs}"
     for side in sides:
-        read = read_side(side)
+        try:
+            read = read_side(side)
+        except LaTeXParsingError as error:
+            return f"{name}: cannot read {side}: {error}"
         if len(read) != len(wanted):
-            return f"{name}: {side} is not of the same kind as {equation.rhs}"
+            return f"{name}: {side} is not the same kind of thing as {equation.rhs}"
         for got, want in zip(read, wanted, strict=True):
             difference = residual(got, want)
             if difference != 0:
@@ -171,13 +184,39 @@ def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | 
     return None if sides else f"{name}: there is no right side in {latex}"
 
 
-def printed(path: Path) -> Iterator[tuple[str, str]]:
-    """(label, LaTeX) of each labelled formula of a chapter."""
-    for cell in cells(path, "markdown"):
-        for latex, label in re.findall(
-            r"\$\$((?:(?!\$\$).)+)\$\$\s*\(([\w-]+)\)", cell.source, re.S
-        ):
-            yield label, latex
+@cache
+def printed() -> dict[str, tuple[int, str]]:
+    """(chapter, LaTeX) of every labeled formula of the book, by its label."""
+    formula = r"\$\$((?:(?!\$\$).)+)\$\$\s*\(([\w-]+)\)"
+    return {
+        label: (chapter, latex)
+        for chapter, path in BY_NUMBER.items()
+        for cell in cells(path, "markdown")
+        for latex, label in re.findall(formula, cell.source, re.S)
+    }
+
+
+def print_disagreement(equation: Equation) -> str | None:
+    """Compare the printed formula with the ledger."""
+    label, home = equation.label, equation.chapter
+    if label not in printed():
+        return f"{label!r} is printed in no chapter: its entry says chapter {home}"
+    chapter, latex = printed()[label]
+    if chapter != home:
+        return (
+            f"{label!r} is printed in chapter {chapter}: its entry says chapter {home}"
+        )
+    return formula_disagreement("print", latex, equation)
+
+
+def without_entry() -> list[str]:
+    """What is printed, but missing from the ledger."""
+    return [
+        f"{label!r} is printed in chapter {chapter}, but has no entry in the ledger: "
+        f"add it to equations/chapter_{chapter}.py"
+        for label, (chapter, _) in printed().items()
+        if label not in LEDGER
+    ]
 
 
 # --- source: the concordance ------------------------------------------------------
@@ -189,7 +228,7 @@ def concordance() -> dict[str, dict]:
     return {row["id"]: row for row in rows}
 
 
-#: What a document calls otherwise than the book, as ``tidy`` spells it.
+#: What the documents call by another name than the book, as ``tidy`` spells it.
 _RENAMED = {
     r"\{\\theta\^\*\}": r"\\theta",  # the trained parameters
     r"\\theta\(x_t\)": r"\\theta(x_t,t)",  # a network without its time
@@ -203,9 +242,9 @@ _RENAMED = {
 
 
 def source_disagreement(row: dict, equation: Equation) -> str | None:
-    """Compare the formula that a document prints with the ledger.
+    """Compare the formula of a document with the ledger.
 
-    A row with a ``slip`` is one that a reading note corrects: it must disagree.
+    A reading note corrects a row that has a ``slip``: such a row must disagree.
     """
     if row["kind"] != "equation":
         return None
@@ -220,156 +259,149 @@ def source_disagreement(row: dict, equation: Equation) -> str | None:
     else:
         wanted, *sides = sides
     quote = "=".join([wanted, *sides])
-    try:
-        said = formula_disagreement("source", quote, equation)
-    except LaTeXParsingError as error:
-        said = f"source and ledger disagree on {equation.label!r}: unreadable, {error}"
+    said = formula_disagreement("source", quote, equation)
     if row.get("slip"):
         return None if said else f"{row['id']} is called a slip, but agrees"
     return said and f"{said} (row {row['id']})"
 
 
-# --- code -------------------------------------------------------------------------
+# --- code: the test values of all symbols, and the package's functions on them -------
+
+_CONSTANTS = {
+    "T": 100,
+    "beta_1": 1e-3,
+    "beta_T": 0.2,
+    "steepness": 4.0,
+    "offset": 0.01,
+    "eta": 0.6,
+    "D": 3,
+    "M": 7,
+    "d": 8,
+    "j": 2,
+    "longest": 1e4,
+    "omega_j": 1e4 ** (-2 / 3),
+}
+
+#: Free data: three random numbers, new ones at each time.
+_RANDOM = (
+    *("x_0", "x_t", "x_prev", "x_prev2", "x_s", "eps", "z", "v", "score"),
+    *("x0_hat", "x0_hat_1", "eps_hat", "v_hat", "mean_1", "mean_2"),
+)
+
+
+def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[dict]:
+    """A test value for every symbol, at each t of a schedule; and what calls need.
+
+    The value of a symbol with a running index is a function.
+    """
+
+    def randn(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    T, eta = _CONSTANTS["T"], _CONSTANTS["eta"]
+    schedule = _schedule(betas)
+    beta = np.concatenate([[0.0], betas.numpy()])
+    alpha, abar = 1 - beta, np.cumprod(1 - beta)
+    before = np.roll(abar, 1)  # ᾱ, one step earlier
+    with np.errstate(divide="ignore", invalid="ignore"):  # at time 0
+        snr = abar / (1 - abar)
+        betatilde = beta * (1 - before) / (1 - abar)
+        # the coefficients of the posterior mean
+        on_x0 = np.sqrt(before) * beta / (1 - abar)
+        on_x_t = np.sqrt(alpha) * (1 - before) / (1 - abar)
+    x = randn(T + 1).numpy()
+    for t in range(1, T + 1):  # a likely path: the density of others underflows
+        x[t] = np.sqrt(alpha[t]) * x[t - 1] + np.sqrt(beta[t]) * x[t]
+    path = torch.from_numpy(x)[:, None]
+    group = torch.linspace(-1, 2, 8).double().reshape(1, 8, 1) ** 2
+
+    def normal(s: int, mean: float, variance: float) -> float:
+        return norm.pdf(x[s], mean, np.sqrt(variance))
+
+    def posterior(s: int, x0: float, variance: float) -> float:
+        return normal(s - 1, on_x0[s] * x0 + on_x_t[s] * x[s], variance)
+
+    of_schedule = {
+        "alpha": lambda s: alpha[s],
+        "beta": lambda s: beta[s],
+        "q_s": lambda s: normal(s, np.sqrt(alpha[s]) * x[s - 1], beta[s]),
+        "q_0": lambda s: normal(s, np.sqrt(abar[s]) * x[0], 1 - abar[s]),
+        "q_back": lambda s: posterior(s, x[0], betatilde[s]),
+        "p_s": lambda s: posterior(s, x[s] / (1 + s / T), beta[s]),
+        "L_s": lambda s: x[s] ** 2,
+        "J_s": lambda s: x[s] ** 2,
+        "p_T": norm.pdf(x[T]),
+        "abar_T": abar[T],
+        "h": group[0, :4, 0],
+        "mean_h": group[0, :4].mean(),
+        "var_h": group[0, :4].var(correction=0),
+        # not symbols, but arguments of the calls
+        "schedule": schedule,
+        "path": path,
+        "terms": path[:, 0] ** 2,
+        "group": group,
+        # not the best denoiser, but one with its own coefficient at each t
+        "denoiser": lambda x_t, t: x_t / (1 + t.double()[:, None] / T),
+    }
+    for t in range(1, T + 1):
+        s = t // 2  # any earlier time
+        skipped = (1 - abar[s]) / (1 - abar[t]) * (1 - abar[t] / abar[s])
+        data = {name: randn(3) for name in _RANDOM}
+        at_t = {
+            "t": t,
+            "s": s,
+            "beta_t": beta[t],
+            "alpha_t": alpha[t],
+            "alpha_prev": alpha[t - 1],
+            "abar_t": abar[t],
+            "abar_prev": abar[t - 1],
+            "abar_s": abar[s],
+            "snr_t": snr[t],
+            "snr_prev": snr[t - 1],
+            "betatilde_t": betatilde[t],
+            "sigma_t": np.sqrt(beta[t]),  # the choice "beta"
+            "sigma_s": eta * np.sqrt(skipped),
+            "mu_tilde": on_x0[t] * data["x_0"] + on_x_t[t] * data["x_t"],
+            "mu_theta": on_x0[t] * data["x0_hat"] + on_x_t[t] * data["x_t"],
+            "var_1": randn(3) ** 2 + 0.1,
+            "var_2": randn(3) ** 2 + 0.1,
+            "one_step": _schedule(betas[t - 1 : t]),
+            "two_steps": _schedule(betas[[max(t - 2, 0), t - 1]]),  # from t = 2 on
+        }
+        yield _CONSTANTS | of_schedule | data | at_t
+
+
+def _schedule(betas: torch.Tensor) -> schedules.NoiseSchedule:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it may end far from noise: fine here
+        return schedules.NoiseSchedule.from_betas(betas)
 
 
 @cache
 def environments() -> list[dict]:
-    """Numbers for every name in the ledger: each schedule, each t, random data."""
-    return list(_environments())
-
-
-def _environments() -> Iterator[dict]:
+    """The test values for each schedule, at each t."""
     generator = torch.Generator().manual_seed(0)
-    parameters = {
-        "beta_1": 1e-3,
-        "beta_T": 0.2,
-        "steepness": 4.0,
-        "offset": 0.01,
-        "T": 100,
-    }
-    T, ends = parameters["T"], (parameters["beta_1"], parameters["beta_T"])
-    group = torch.linspace(-1, 2, 8).double().reshape(1, 8, 1) ** 2
-    for betas in (
-        schedules.linear_betas(T, *ends),
-        schedules.quadratic_betas(T, *ends),
-        schedules.sigmoid_betas(T, *ends, parameters["steepness"]),
-        schedules.cosine_betas(T, parameters["offset"]),
-    ):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some end far from noise: no matter here
-            schedule = schedules.NoiseSchedule.from_betas(betas)
-        beta = np.concatenate([[0.0], betas.numpy()])
-        alpha, abar = 1 - beta, np.cumprod(1 - beta)
-        with np.errstate(divide="ignore"):
-            snr = abar / (1 - abar)
-        path = torch.randn(T + 1, 1, generator=generator, dtype=torch.float64)
-        for step in range(1, T + 1):  # a likely path: densities of others underflow
-            path[step] *= betas[step - 1].sqrt()
-            path[step] += (1 - betas[step - 1]).sqrt() * path[step - 1]
-        functions = _functions(path[:, 0].numpy(), beta, alpha, abar)
-
-        def denoiser(x_t, t):  # not the best one: its own coefficient at each t
-            return x_t / (1 + t.double()[:, None] / T)
-
-        for t in range(1, T + 1):
-            data = {
-                name: torch.randn(3, generator=generator, dtype=torch.float64)
-                for name in NOTATION
-            }
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                two = schedules.NoiseSchedule.from_betas(betas[[max(t - 2, 0), t - 1]])
-                one = schedules.NoiseSchedule.from_betas(betas[t - 1 : t])
-            if t == 1:  # two steps need two: t - 1 = 0 keeps everything
-                two = schedules.NoiseSchedule(
-                    *(v[[0, 0, 1]] for v in vars(schedule).values())
-                )
-            # the posterior, as the documents' last lines have it
-            on_x0 = float(np.sqrt(abar[t - 1]) * beta[t] / (1 - abar[t]))
-            on_x_t = float(np.sqrt(alpha[t]) * (1 - abar[t - 1]) / (1 - abar[t]))
-            yield (
-                data
-                | parameters
-                | {
-                    "t": t,
-                    "s": t // 2,  # any earlier time
-                    "schedule": schedule,
-                    "one_step": one,
-                    "two_steps": two,
-                    "path": path,
-                    "denoiser": denoiser,
-                    "terms": path[:, 0] ** 2,
-                    "D": 3,
-                    "M": 7,
-                    "beta_t": beta[t],
-                    "alpha_t": alpha[t],
-                    "alpha_prev": alpha[t - 1],
-                    "abar_t": abar[t],
-                    "abar_prev": abar[t - 1],
-                    "abar_T": abar[T],
-                    "abar_s": abar[t // 2],
-                    "eta": 0.6,
-                    "sigma_s": 0.6
-                    * np.sqrt(
-                        (1 - abar[t // 2])
-                        / (1 - abar[t])
-                        * (1 - abar[t] / abar[t // 2])
-                    ),
-                    "snr_t": snr[t],
-                    "snr_prev": snr[t - 1],
-                    "betatilde_t": beta[t] * (1 - abar[t - 1]) / (1 - abar[t]),
-                    "sigma_t": np.sqrt(beta[t]),  # the choice "beta"
-                    "mu_tilde": on_x0 * data["x_0"] + on_x_t * data["x_t"],
-                    "mu_theta": on_x0 * data["x0_hat"] + on_x_t * data["x_t"],
-                    "var_1": data["var_1"] ** 2 + 0.1,
-                    "var_2": data["var_2"] ** 2 + 0.1,
-                    "p_T": norm.pdf(path[T].item()),
-                    "d": 8,
-                    "j": 2,
-                    "longest": 1e4,
-                    "omega_j": 1e4 ** (-2 / 3),
-                    "group": group,
-                    "h": group[0, :4, 0],
-                    "mean_h": group[0, :4].mean(),
-                    "var_h": group[0, :4].var(correction=0),
-                    "functions": functions,
-                }
+    T, ends = _CONSTANTS["T"], (_CONSTANTS["beta_1"], _CONSTANTS["beta_T"])
+    found = [
+        values
+        for betas in (
+            schedules.linear_betas(T, *ends),
+            schedules.quadratic_betas(T, *ends),
+            schedules.sigmoid_betas(T, *ends, _CONSTANTS["steepness"]),
+            schedules.cosine_betas(T, _CONSTANTS["offset"]),
+        )
+        for values in _test_values(betas, generator)
+    ]
+    for name in NOTATION:
+        if name not in found[0]:
+            raise LookupError(
+                f"no test value for symbol {name!r}: add it to _CONSTANTS, _RANDOM or "
+                "_test_values in tests/witnesses.py"
             )
+    return found
 
 
-def _functions(x, beta, alpha, abar) -> dict:
-    """The quantities with a running index; the densities are those along a path."""
-
-    def on_x0(s):
-        return np.sqrt(abar[s - 1]) * beta[s] / (1 - abar[s])
-
-    def on_x_t(s):
-        return np.sqrt(alpha[s]) * (1 - abar[s - 1]) / (1 - abar[s])
-
-    def p_s(s):
-        x0_hat = x[s] / (1 + s / (len(x) - 1))
-        mean = on_x0(s) * x0_hat + on_x_t(s) * x[s]
-        return norm.pdf(x[s - 1], mean, np.sqrt(beta[s]))
-
-    def q_back(s):
-        variance = beta[s] * (1 - abar[s - 1]) / (1 - abar[s])
-        mean = on_x0(s) * x[0] + on_x_t(s) * x[s]
-        return norm.pdf(x[s - 1], mean, np.sqrt(variance))
-
-    return {
-        "alpha": lambda s: alpha[s],
-        "q_s": lambda s: norm.pdf(
-            x[s], np.sqrt(1 - beta[s]) * x[s - 1], np.sqrt(beta[s])
-        ),
-        "q_0": lambda s: norm.pdf(x[s], np.sqrt(abar[s]) * x[0], np.sqrt(1 - abar[s])),
-        "q_back": q_back,
-        "p_s": p_s,
-        "L_s": lambda s: x[s] ** 2,
-        "J_s": lambda s: x[s] ** 2,
-    }
-
-
-def _numbers(expression: sp.Expr):
+def _numbers(expression: sp.Expr) -> Callable[[dict], np.ndarray | float]:
     """A function from an environment to the value of the expression."""
     names = {n.symbol: name for name, n in NOTATION.items() if n.symbol.is_Symbol}
     if expression.has(AppliedUndef):
@@ -378,7 +410,7 @@ def _numbers(expression: sp.Expr):
             index = {getattr(equations, n): env[n] for n in ("t", "T", "M")}
             spelled = expression.subs(index).doit()
             terms = {
-                term: env["functions"][type(term).__name__](int(term.args[0]))
+                term: env[type(term).__name__](int(term.args[0]))
                 for term in spelled.atoms(AppliedUndef)
             } | {symbol: env[names[symbol]] for symbol in spelled.free_symbols}
             return float(
@@ -409,7 +441,7 @@ def code_disagreement(equation: Equation) -> str | None:
             if env["t"] < equation.first:
                 continue
             if expression.has(AppliedUndef) and env["t"] % every != 1:
-                continue  # spelled out it is slow
+                continue  # sums and products term by term are slow
             try:
                 result = eval(compiled, {"torch": torch} | modules | env)
             except Exception as error:
@@ -433,15 +465,13 @@ def _modules(call: str) -> set[str]:
 # --- proof ------------------------------------------------------------------------
 
 
-def proof_disagreements(
-    path: Path, until: str | None = None
-) -> tuple[set[str], list[str]]:
-    """Run a chapter's cells tagged ``proof``; labels proven, and what failed.
+def proof_disagreements(chapter: int, until: str | None = None) -> list[str]:
+    """Run the cells tagged ``proof`` of a chapter, and say what is wrong.
 
-    With ``until`` no further than the first failure that names this label.
+    With ``until``, stop at the first failure that names this label.
     """
     namespace: dict = {"sp": sp}  # all that these cells may take for granted
-    failed, output = [], StringIO()
+    path, failed, output = BY_NUMBER[chapter], [], StringIO()
     for cell in cells(path, "code"):
         if "proof" in cell.metadata.get("tags", []):
             try:
@@ -450,5 +480,18 @@ def proof_disagreements(
             except AssertionError as error:
                 failed.append(str(error))
                 if until and f"{until}: " in failed[-1]:
-                    break
-    return set(re.findall(r"^([\w-]+): proven", output.getvalue(), re.M)), failed
+                    return failed
+    proven = set(re.findall(r"^([\w-]+): proven", output.getvalue(), re.M))
+    wanted = {e.label for e in LEDGER.values() if e.chapter == chapter}
+    return [
+        *failed,
+        *(
+            f"{label!r} is proven in no cell tagged proof of {path.name}"
+            for label in sorted(wanted - proven)
+        ),
+        *(
+            f"{label!r} is proven in {path.name}: its entry says chapter "
+            f"{LEDGER[label].chapter}"
+            for label in sorted(proven - wanted)
+        ),
+    ]

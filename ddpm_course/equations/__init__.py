@@ -1,30 +1,21 @@
-"""The ledger: every labelled equation of the book, once.
+"""The ledger: every labeled equation of the book, once.
 
-An entry holds the label, the SymPy expression, the places in the documents that
-the equation comes from, and the call that computes it in torch. The tests compare
-four witnesses with it: the proof in the chapter, the printed formula, the code,
-and the documents' own formula.
+An entry holds the label, the SymPy expression, the call that computes it in torch, and
+the places in the documents that it comes from. The tests compare four witnesses with
+it: the proof in the chapter, the printed formula, the code, and the documents' own
+formula.
 
-One module a chapter holds the entries. SymPy is all that is imported here.
+The entries are in one module per chapter. Nothing but SymPy is imported here.
 """
+
+from dataclasses import replace
+from importlib import import_module
 
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from ddpm_course.equations import (
-    chapter_1,
-    chapter_2,
-    chapter_3,
-    chapter_4,
-    chapter_5,
-    chapter_6,
-    chapter_7,
-)
 from ddpm_course.equations.entry import Equation, Gaussian
 from ddpm_course.equations.symbols import *  # noqa: F403, the chapters' vocabulary
-from ddpm_course.equations.symbols import (
-    NOTATION as NOTATION,
-)
 from ddpm_course.equations.symbols import (
     abar_prev,
     abar_t,
@@ -36,22 +27,17 @@ from ddpm_course.equations.symbols import (
     snr_t,
 )
 
-#: Every labelled equation, by its label, in the order of the book.
+#: The chapters. Each has a module ``chapter_N`` here, and one in ``exercises``.
+CHAPTERS = range(1, 8)
+
+#: Every labeled equation, by its label, in the order of the book.
 LEDGER: dict[str, Equation] = {
-    equation.label: equation
-    for chapter in (
-        chapter_1,
-        chapter_2,
-        chapter_3,
-        chapter_4,
-        chapter_5,
-        chapter_6,
-        chapter_7,
-    )
-    for equation in chapter.EQUATIONS
+    equation.label: replace(equation, chapter=chapter)
+    for chapter in CHAPTERS
+    for equation in import_module(f"{__name__}.chapter_{chapter}").EQUATIONS
 }
 
-#: What holds by definition: with these, α_t and ᾱ_{t-1} are enough to write all.
+#: What holds by definition: with these, α_t and ᾱ_{t-1} suffice to write everything.
 RELATIONS = {
     beta_t: 1 - alpha_t,
     abar_t: alpha_t * abar_prev,
@@ -61,23 +47,37 @@ RELATIONS = {
 
 
 def residual(left: sp.Expr, right: sp.Expr) -> sp.Expr:
-    """left - right, simplified under RELATIONS: 0 if and only if they are equal."""
+    """The difference of two expressions, simplified under ``RELATIONS``.
+
+    Args:
+        left: An expression in the symbols of the book.
+        right: Another one.
+
+    Returns:
+        left - right. It is 0 if and only if they are equal.
+    """
     difference = (
         sp.expand(sp.sympify(left) - sp.sympify(right))
         .replace(beta, lambda i: 1 - alpha(i))
         .subs(RELATIONS)
-        # two sums that differ only in the name of their index are one
+        # the name of a sum's index does not matter
         .replace(lambda e: isinstance(e, ExprWithLimits), lambda e: e.as_dummy())
     )
     return sp.simplify(sp.expand(difference))
 
 
 def prove(label: str, *derived: sp.Expr) -> None:
-    """End a derivation: compare it with the ledger and say that they agree.
+    """End a derivation: compare its result with the ledger, and print that they agree.
 
-    ``derived`` is the expression that the derivation ended in; for a Gaussian,
-    its mean and its variance. Raises AssertionError with the difference, or
-    KeyError for an unknown label.
+    Args:
+        label: The label of the equation.
+        *derived: The expression that the derivation ends in; for a Gaussian, its mean
+            and its variance.
+
+    Raises:
+        AssertionError: If they differ; the message shows the difference.
+        KeyError: If no equation has this label.
+        TypeError: If the number of expressions is wrong.
     """
     if label not in LEDGER:
         raise KeyError(

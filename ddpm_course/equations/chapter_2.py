@@ -1,7 +1,7 @@
 """Chapter 2, the ELBO.
 
-One coordinate stands for all: every density below is a product over coordinates,
-and every term of the bound a sum over them.
+Everything is written for one coordinate: the density of an image is a product over
+its coordinates, and each term of the bound is a sum over them.
 """
 
 import sympy as sp
@@ -47,118 +47,100 @@ _continuous = "decoder='continuous', variance"
 EQUATIONS = [
     Equation(
         "reverse-step",
-        2,
         r"p_\theta(x_{t-1} \mid x_t)",
         Gaussian(x_prev, mu_theta, sigma_t**2),
-        (
-            "slides/reverse-1/model",
-            "slides/reverse-14/reverse",
-            "sampling/2/model",
-        ),
         (
             "parameterization.mean_from_x0(schedule, x_t, t, x0_hat)",
             "posterior.reverse_variance(schedule, t, 'beta')",
         ),
+        sources=(
+            "slides/reverse-1/model",
+            "slides/reverse-14/reverse",
+            "sampling/2/model",
+        ),
     ),
     Equation(
         "reverse-path",
-        2,
         r"p_\theta(x_{0:T})",
         p_T * sp.Product(p_s(s), (s, 1, T)),
-        ("slides/reverse-4/joint",),
         "torch.exp(trajectories.log_p_path(denoiser, schedule, path))",
+        sources=("slides/reverse-4/joint",),
     ),
     Equation(
         "bound-paths",
-        2,
         _path_ratio,
         -sp.log(p_T) + sp.Sum(sp.log(q_s(s) / p_s(s)), (s, 1, T)),
-        ("slides/reverse-4/product",),
         "trajectories.log_q_path(schedule, path)"
         " - trajectories.log_p_path(denoiser, schedule, path)",
+        sources=("slides/reverse-4/product",),
     ),
     Equation(
         "bayes-x0",
-        2,
         r"q(x_t \mid x_{t-1})",
         q_back(t) * q_0(t) / q_0(t - 1),
-        ("slides/reverse-5/bayes-x0",),
-        # one step is the path of a schedule of one step
+        # the path of a schedule that has only this step
         "torch.exp(trajectories.log_q_path(one_step, path[t - 1:t + 1]))",
-        first=2,  # q(x_0 | x_0) is no density
+        sources=("slides/reverse-5/bayes-x0",),
+        first=2,  # q(x_0 | x_0) has no density
     ),
     Equation(
         "telescope",
-        2,
         _telescope,
         sp.log(q_0(T) / q_0(1)),
-        ("slides/reverse-6/telescope",),
         "trajectories.log_q_marginals(schedule, path).diff().sum()",
+        sources=("slides/reverse-6/telescope",),
     ),
     Equation(
         "bound-split",
-        2,
         _path_ratio,
         sp.log(q_0(T) / p_T)
         + sp.Sum(sp.log(q_back(s) / p_s(s)), (s, 2, T))
         - sp.log(p_s(1)),
-        (
+        "trajectories.log_ratios(denoiser, schedule, path).sum()",
+        sources=(
             "slides/reverse-6/substituted",
             "slides/reverse-6/collected",
             "slides/reverse-7/logs",
         ),
-        "trajectories.log_ratios(denoiser, schedule, path).sum()",
     ),
     Equation(
         "gaussian-kl",
-        2,
         _kl,
         (sp.log(var_2 / var_1) + (var_1 + (mean_1 - mean_2) ** 2) / var_2 - 1) / 2,
-        (),
         "bound.gaussian_kl(mean_1, var_1, mean_2, var_2)",
     ),
     Equation(
         "gaussian-kl-equal",
-        2,
         _kl.replace(r"\sigma_1^2", r"\sigma_t^2").replace(r"\sigma_2^2", r"\sigma_t^2"),
         (mean_1 - mean_2) ** 2 / (2 * sigma_t**2),
-        (),
-        # as much more does -log density at μ_1 cost under the other Gaussian
+        # how much -log density at μ_1 rises when the mean moves from μ_1 to μ_2
         f"bound.decoder_nll(schedule, mean_1, mean_2, {_continuous}=sigma_t**2)"
         f" - bound.decoder_nll(schedule, mean_1, mean_1, {_continuous}=sigma_t**2)",
     ),
     Equation(
         "prior-kl",
-        2,
         "L_T",
         (abar_T * x_0**2 - abar_T - sp.log(1 - abar_T)) / 2,
-        (),
         "bound.prior_kl(schedule, x_0)",
     ),
     Equation(
         "bound-term",
-        2,
         "L_{t-1}",
         (mu_tilde - mu_theta) ** 2 / (2 * sigma_t**2)
         + (_ratio - 1 - sp.log(_ratio)) / 2,
-        (),
         "bound.vlb_term(schedule, x_0, x_t, t, x0_hat, 'beta')",
-        first=2,  # at t = 1 the posterior is a point, and L_0 no divergence
+        first=2,  # at t = 1 the posterior is a point, and L_0 is not a divergence
     ),
     Equation(
         "decoder-continuous",
-        2,
         "L_0",
         sp.log(2 * sp.pi * beta_1) / 2 + (x_0 - x0_hat_1) ** 2 / (2 * beta_1),
-        (),
         f"bound.decoder_nll(schedule, x_0, x0_hat_1, {_continuous}=beta_1)",
     ),
     Equation(
         "bits-per-dim",
-        2,
         r"\mathrm{bits}",
         sp.Sum(L_s(s), (s, 0, T)) / (D * sp.log(2)),
-        (),
         "bound.bits_per_dim(torch.sum(terms), D)",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Chapter 5, the U-Net: how it is told the time, and how it keeps its scale."""
+"""Chapter 5, the U-Net: how it learns the time, and how it keeps its scale."""
 
 import sympy as sp
 
@@ -18,30 +18,26 @@ from ddpm_course.equations.symbols import (
 EQUATIONS = [
     Equation(
         "time-embedding",
-        5,
         "e_j(t)",
         sp.sin(t * longest ** (-j / (d / 2 - 1))),
-        ("slides/unet/position", "training/3/embedding"),
         "unet.time_embedding(torch.tensor([t]).double(), d, longest)[:, j]",
+        sources=("slides/unet/position", "training/3/embedding"),
     ),
     Equation(
         "time-similarity",
-        5,
         "c_j(t, s)",
         sp.cos(omega_j * (t - s)),
-        (),
-        # sine and cosine of frequency j stand half the vector apart
+        # the sine and cosine of frequency j are half a vector apart
         "torch.mul(unet.time_embedding(torch.tensor([t]).double(), d, longest), "
         "unet.time_embedding(torch.tensor([s]).double(), d, longest))"
         "[:, j :: d // 2].sum(1)",
     ),
     Equation(
         "group-norm",
-        5,
         r"\mathrm{GN}(h)",
         (h - mean_h) / sp.sqrt(var_h + sp.Rational(1, 100_000)),
-        ("slides/unet/groupnorm",),
-        # eight channels make two groups: the first four are one
+        # eight channels make two groups; this is the first
         "unet.group_norm(8).double()(group).detach()[0, :4, 0]",
+        sources=("slides/unet/groupnorm",),
     ),
 ]

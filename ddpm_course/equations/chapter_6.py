@@ -1,4 +1,4 @@
-"""Chapter 6, training: the losses of one draw and of a batch."""
+"""Chapter 6, training: the loss of one draw and of a batch."""
 
 import sympy as sp
 
@@ -7,7 +7,7 @@ from ddpm_course.equations.symbols import J_s, M, eps, eps_hat, s, x0_hat, x_0
 
 
 def _errors(prediction: str, kind: str) -> str:
-    """squared_errors on a batch of single numbers, with a network that answers so."""
+    """``squared_errors`` on a batch of numbers, with this as the network's answer."""
     return (
         f"training.squared_errors(lambda x, time: {prediction}[:, None], schedule, "
         f"x_0[:, None], torch.full(x_0.shape, t), eps[:, None], {kind!r})"
@@ -17,27 +17,22 @@ def _errors(prediction: str, kind: str) -> str:
 EQUATIONS = [
     Equation(
         "sample-loss",
-        6,
         r"J_\theta",
         (x0_hat - x_0) ** 2,
-        ("training/4/loss",),
         _errors("x0_hat", "x0"),
+        sources=("training/4/loss",),
     ),
     Equation(
         "noise-loss",
-        6,
         r"L_\mathrm{simple}",
         (eps - eps_hat) ** 2,
-        (),
         _errors("eps_hat", "eps"),
     ),
     Equation(
         "batch-loss",
-        6,
         r"J_\theta",
         sp.Sum(J_s(s), (s, 1, M)) / M,
-        (),
-        # a network that answers 0 for M points of a path: each loss is a square
+        # a network that always answers 0, on M points of a path: each loss is a square
         "training.simple_loss(lambda x, time: 0 * x, schedule, path[1 : M + 1], "
         "torch.arange(1, M + 1), path[1 : M + 1], 'x0')",
     ),

@@ -1,10 +1,10 @@
-"""Chapter 7, sampling: the step back, of any length."""
+"""Chapter 7, sampling: reverse steps of any length."""
 
 import sympy as sp
 
+from ddpm_course.equations.chapter_3 import on_x0, on_x_t
 from ddpm_course.equations.entry import Equation, Gaussian
 from ddpm_course.equations.symbols import (
-    abar_prev,
     abar_s,
     abar_t,
     alpha_t,
@@ -21,12 +21,7 @@ from ddpm_course.equations.symbols import (
     z,
 )
 
-_mean = (
-    sp.sqrt(alpha_t) * (1 - abar_prev) / (1 - abar_t) * x_t
-    + sp.sqrt(abar_prev) * beta_t / (1 - abar_t) * x0_hat
-)
-
-# the steps from s to t are one step with α = ᾱ_t / ᾱ_s
+# together, the steps from s to t are one step with α = ᾱ_t / ᾱ_s
 _alpha = abar_t / abar_s
 _skip_mean = (
     sp.sqrt(_alpha) * (1 - abar_s) / (1 - abar_t) * x_t
@@ -44,42 +39,36 @@ def _step(name: str, x0_hat: str, s: str, option: str = "") -> str:
 EQUATIONS = [
     Equation(
         "reverse-draw",
-        7,
         "x_{t-1}",
         mu_theta + sigma_t * z,
-        ("sampling/algorithm/step", "sampling/3/step"),
         _step("ancestral_step", "x0_hat", "t - 1"),
+        sources=("sampling/algorithm/step", "sampling/3/step"),
     ),
     Equation(
         "ancestral-step",
-        7,
         "x_{t-1}",
         (x_t - beta_t / sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
-        (
-            "slides/reverse-15/step",
-            "slides/sampling/algorithm-step",
-            "slides/sampling/step",
-        ),
         _step(
             "ancestral_step",
             "parameterization.x0_from_eps(schedule, x_t, t, eps_hat)",
             "t - 1",
         ),
+        sources=(
+            "slides/reverse-15/step",
+            "slides/sampling/algorithm-step",
+            "slides/sampling/step",
+        ),
     ),
     Equation(
         "ancestral-step-x0",
-        7,
         "x_{t-1}",
-        _mean + sigma_t * z,
-        (),
+        on_x_t * x_t + on_x0 * x0_hat + sigma_t * z,
         _step("ancestral_step", "x0_hat", "t - 1"),
     ),
     Equation(
         "posterior-skip",
-        7,
         r"q(x_s \mid x_t, x_0)",
         Gaussian(x_s, _skip_mean, _skip_variance),
-        (),
         (
             "posterior.posterior_mean(schedule, x_0, x_t, t, s)",
             "posterior.posterior_variance(schedule, t, s)",
@@ -87,20 +76,16 @@ EQUATIONS = [
     ),
     Equation(
         "ddim-step",
-        7,
         "x_s",
         sp.sqrt(abar_s) * x0_hat
         + sp.sqrt(1 - abar_s - sigma_s**2) * _eps_hat
         + sigma_s * z,
-        (),
         _step("ddim_step", "x0_hat", "s", ", eta=eta"),
     ),
     Equation(
         "ddim-sigma",
-        7,
         r"\sigma_s^2",
         eta**2 * _skip_variance,
-        (),
         "eta**2 * posterior.posterior_variance(schedule, t, s)",
     ),
 ]

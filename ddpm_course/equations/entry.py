@@ -1,4 +1,4 @@
-"""What an entry of the ledger is."""
+"""What an entry of the ledger holds."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ddpm_course.equations.symbols import eps
 
 @dataclass(frozen=True)
 class Gaussian:
-    """N(x; mean, variance I): compared by its mean and its variance."""
+    """N(x; mean, variance I). Two are equal if mean and variance are."""
 
     x: sp.Expr
     mean: sp.Expr
@@ -17,7 +17,7 @@ class Gaussian:
 
     @property
     def sample(self) -> sp.Expr:
-        """mean + √variance ε, a draw from it."""
+        """A draw from it: mean + √variance ε."""
         return self.mean + sp.sqrt(self.variance) * eps
 
     @property
@@ -31,20 +31,26 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Equation:
-    """``lhs = rhs``, with its witnesses.
+    """``lhs = rhs``, with what its witnesses need.
 
-    ``lhs`` is LaTeX as printed; ``rhs`` a SymPy expression or a Gaussian.
-    ``sources`` are ids of rows in ``book/concordance.yml``. ``code`` calls the
-    package (``module.function(...)``) on the names of NOTATION, ``schedule`` and
-    ``path``; for a Gaussian it gives a draw, or a pair: mean and variance.
-    A squared norm stands for one coordinate's square. ``first`` is the first t at
-    which the equation holds.
+    A squared norm stands for the square of one coordinate.
+
+    Args:
+        label: The label of the printed formula.
+        lhs: The left side, as LaTeX.
+        rhs: The right side: a SymPy expression, or a Gaussian.
+        code: A call that computes it, ``module.function(...)``, on the Python names of
+            the symbols, ``schedule`` and ``path``. For a Gaussian, it returns a draw;
+            or give two calls, for the mean and the variance.
+        sources: Where it comes from: ids of rows in ``book/concordance.yml``.
+        first: The first t at which it holds.
+        chapter: The chapter that proves and prints it. The ledger sets it.
     """
 
     label: str
-    chapter: int
     lhs: str
     rhs: sp.Expr | Gaussian
-    sources: tuple[str, ...]
     code: str | tuple[str, str]
+    sources: tuple[str, ...] = ()
     first: int = 1
+    chapter: int = 0
