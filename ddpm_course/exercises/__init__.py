@@ -1,26 +1,30 @@
-"""The exercises: ``check("1.2", answer)`` says whether an answer is right.
+"""The exercises: ``check("1.2", answer)`` tells whether an answer is right.
 
-One module a chapter, ``chapter_N``, holds the exercises as data: the reference,
-the well-known mistakes with a hint for each. A chapter is loaded when one of its
-exercises is asked for.
+The exercises are data, in one module per chapter: for each, the reference and the
+well-known mistakes, with a hint for every mistake. A chapter is loaded when you ask for
+one of its exercises.
 """
 
 import os
-import pkgutil
 import textwrap
 from importlib import import_module
 from typing import Any
 
+from ddpm_course.equations import CHAPTERS
 from ddpm_course.exercises.checker import Exercise, examine
 
 
 def check(number: str, answer: Any) -> None:
-    """Print whether ``answer`` to exercise ``number`` ("1.2") is right, or a hint.
+    """Print whether an answer is right, or a hint.
 
-    An answer is a SymPy expression, a number, an array or a tensor, or a function,
-    as the exercise asks; ``...`` means not attempted yet. Never raises, unless the
-    environment variable DDPM_STRICT is 1: then everything but a right answer
-    raises AssertionError with the text that is printed otherwise.
+    Args:
+        number: The number of the exercise, such as "1.2".
+        answer: What the exercise asks for: a SymPy expression, a number, an array or
+            tensor, or a function. ``...`` means "not attempted yet".
+
+    Raises:
+        AssertionError: Only if the environment variable DDPM_STRICT is 1, with the text
+            that is otherwise printed, for anything but a right answer.
     """
     try:
         correct, text = examine(find(number), answer)
@@ -33,19 +37,26 @@ def check(number: str, answer: Any) -> None:
 
 
 def reference(number: str) -> Any:
-    """The answer that exercise ``number`` is compared with.
+    """The answer that ``check`` compares with.
 
-    Raises KeyError for an unknown number.
+    Args:
+        number: The number of the exercise, such as "1.2".
+
+    Returns:
+        An expression, number, array or function, as the exercise asks.
+
+    Raises:
+        KeyError: If there is no such exercise.
     """
     return find(number).reference
 
 
 def find(number: str) -> Exercise:
-    """The exercise ``number``. Raises KeyError, naming the known ones."""
+    """The exercise with this number. Raises KeyError, listing the known ones."""
     chapter = str(number).partition(".")[0]
-    exercises = _of_chapter(chapter) if chapter in chapters() else {}
+    exercises = in_chapter(chapter) if chapter in map(str, CHAPTERS) else {}
     if str(number) not in exercises:
-        known = ", ".join(n for c in chapters() for n in _of_chapter(c))
+        known = ", ".join(n for c in CHAPTERS for n in in_chapter(c))
         raise KeyError(
             f"{number}: there is no such exercise. Write the number as a string, "
             f"one of {known}."
@@ -53,13 +64,7 @@ def find(number: str) -> Exercise:
     return exercises[str(number)]
 
 
-def chapters() -> list[str]:
-    """The numbers of the chapters that have exercises."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    numbers = (n.removeprefix("chapter_") for n in names if n.startswith("chapter_"))
-    return sorted(numbers, key=int)
-
-
-def _of_chapter(chapter: str) -> dict[str, Exercise]:
+def in_chapter(chapter: int | str) -> dict[str, Exercise]:
+    """The exercises of a chapter, by number."""
     module = import_module(f"ddpm_course.exercises.chapter_{chapter}")
     return {exercise.number: exercise for exercise in module.EXERCISES}

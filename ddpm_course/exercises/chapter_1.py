@@ -11,19 +11,12 @@ from ddpm_course.equations import (
     abar_t,
     alpha,
     alpha_prev,
-    alpha_t,
     beta,
     beta_t,
-    s,
 )
 from ddpm_course.exercises.checker import Exercise, Mistake
+from ddpm_course.exercises.inputs import float64, randn
 from ddpm_course.schedules import make_schedule
-
-
-def _randn(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # --- 1.1 --------------------------------------------------------------------------
 
@@ -46,18 +39,18 @@ _KEEP_VARIANCE = Exercise(
             "negative root",
             -sp.sqrt(1 - beta_t),
             "The variance is right, but this turns every image into its negative at "
-            "every step. The positive solution is meant.",
+            "every step. Take the positive root.",
         ),
         Mistake(
             "no shrinking",
             sp.Integer(1),
-            "With c = 1 nothing shrinks, so each step adds to the variance and it "
-            "grows without end.",
+            "With c = 1 nothing shrinks, so each step adds variance, and it grows "
+            "without bound.",
         ),
         Mistake(
             "weights that add to one",
             1 - sp.sqrt(beta_t),
-            "You made the two weights add to 1, as in an average. It is the two "
+            "You made the two weights add to 1, as in an average. It's the two "
             "variances that have to add to 1.",
         ),
         Mistake(
@@ -69,7 +62,7 @@ _KEEP_VARIANCE = Exercise(
         Mistake(
             "variance squared",
             sp.sqrt(1 - beta_t**2),
-            "You squared once too often: beta_t is a variance already.",
+            "You squared one time too many: beta_t is already a variance.",
         ),
         Mistake(
             "squared where a root belongs",
@@ -85,35 +78,28 @@ _KEEP_VARIANCE = Exercise(
         Mistake(
             "sign of β",
             sp.sqrt(1 + beta_t),
-            "Check a sign: the noise brings variance in, so the other term has to "
-            "lose some, and a factor above 1 gains it.",
+            "Check a sign: the noise adds variance, so the other term has to lose "
+            "some, and a factor above 1 adds more.",
         ),
         Mistake(
             "ᾱ for α",
             sp.sqrt(abar_t),
-            "The symbol abar_t belongs to all steps from x_0 to x_t together. Here a "
-            "single step is asked for.",
+            "The symbol abar_t belongs to all the steps from x_0 to x_t together. "
+            "This exercise is about a single step.",
         ),
         Mistake(
             "t off by one",
             sp.sqrt(alpha_prev),
-            "That is the factor of the step before: the step to x_t adds noise of "
+            "That is the factor of the previous step: the step to x_t adds noise of "
             "variance beta_t.",
         ),
-    ),
-    accepted=(
-        sp.sqrt(alpha_t),
-        alpha_t ** sp.Rational(1, 2),
-        sp.exp(sp.log(1 - beta_t) / 2),
-        (1 - beta_t) / sp.sqrt(alpha_t),
-        sp.sqrt(alpha(sp.Symbol("t", integer=True, positive=True))),
     ),
 )
 
 
 # --- 1.2 --------------------------------------------------------------------------
 
-_BETA = torch.tensor([0, 0.1, 0.2, 0.3, 0.35, 0.45], dtype=torch.float64)
+_BETA = float64(0, 0.1, 0.2, 0.3, 0.35, 0.45)
 
 
 def _step(signal: Callable, noise: Callable) -> Callable:
@@ -132,9 +118,9 @@ _ONE_STEP = Exercise(
     meaning="That is one step of the forward process, at every t, t = 1 included.",
     hint="Compare your line with the equation, factor by factor: which β, which root?",
     inputs=(
-        (_BETA, _randn(4), 1, _randn(5)[:4]),
-        (_BETA, _randn(2, 3), 3, _randn(3, 3)[:2]),
-        (_BETA, _randn(2, 1, 4, 4), 5, _randn(3, 1, 4, 4)[:2]),
+        (_BETA, randn(4), 1, randn(4, seed=1)),
+        (_BETA, randn(2, 3), 3, randn(2, 3, seed=1)),
+        (_BETA, randn(2, 1, 4, 4), 5, randn(2, 1, 4, 4, seed=1)),
     ),
     mistakes=(
         Mistake(
@@ -158,13 +144,13 @@ _ONE_STEP = Exercise(
         Mistake(
             "t off by one",
             _step(lambda b, t: (1 - b[t - 1]).sqrt(), lambda b, t: b[t - 1].sqrt()),
-            "You use the step before. beta has T + 1 entries and is indexed by t "
+            "You use the previous step. beta has T + 1 entries and is indexed by t "
             "itself; beta[0] = 0 belongs to the clean image.",
         ),
         Mistake(
             "t off by one, forwards",
             _step(lambda b, t: (1 - b[t + 1]).sqrt(), lambda b, t: b[t + 1].sqrt()),
-            "You use the step after, and at t = T there is none.",
+            "You use the next step, and at t = T there is none.",
         ),
         Mistake(
             "no noise at t = 1",
@@ -172,9 +158,9 @@ _ONE_STEP = Exercise(
                 lambda b, t: (1 - b[t]).sqrt(),
                 lambda b, t: b[t].sqrt() if t > 1 else 0,
             ),
-            "All is right but t = 1, where you add no noise. That rule belongs to the "
-            "way back, from noise to data; the forward process adds noise in each "
-            "step.",
+            "Everything is right except t = 1, where you add no noise. That rule "
+            "belongs to the reverse process, from noise to data; the forward process "
+            "adds noise at every step.",
         ),
         Mistake(
             "the mean for a sample",
@@ -185,14 +171,14 @@ _ONE_STEP = Exercise(
         Mistake(
             "no shrinking",
             _step(lambda b, t: 1, lambda b, t: b[t].sqrt()),
-            "The noise is right, but x_prev comes in at full size, so the variance "
+            "The noise is right, but x_prev enters at full size, so the variance "
             "grows at every step. Exercise 1.1 has the factor.",
         ),
         Mistake(
             "swapped weights",
             _step(lambda b, t: b[t].sqrt(), lambda b, t: (1 - b[t]).sqrt()),
-            "The two weights have changed places: with a small beta[t], x_t should "
-            "be almost x_prev.",
+            "The two weights are swapped: with a small beta[t], x_t should be almost "
+            "x_prev.",
         ),
         Mistake(
             "ᾱ for α",
@@ -216,20 +202,6 @@ _ONE_STEP = Exercise(
             "symmetric, but the equation adds it, and the later chapters rely on that.",
         ),
     ),
-    accepted=(
-        lambda beta, x, t, eps: (1 - beta[t]) ** 0.5 * x + beta[t] ** 0.5 * eps,
-        lambda beta, x, t, eps: (
-            math.sqrt(1 - beta[t].item()) * x.numpy()
-            + math.sqrt(beta[t].item()) * eps.numpy()
-        ),
-        lambda beta, x, t, eps: torch.addcmul(
-            x * (1 - beta).sqrt()[t], beta.sqrt()[t], eps
-        ).float(),
-        lambda beta, x, t, eps: (
-            (1 - beta[t]).sqrt().to(torch.bfloat16) * x.to(torch.bfloat16)
-            + beta[t].sqrt().to(torch.bfloat16) * eps.to(torch.bfloat16)
-        ),
-    ),
 )
 
 
@@ -246,7 +218,7 @@ _THREE_STEPS = Exercise(
     reference=1 - _a1 * _a2 * _a3,
     meaning="Three noises act as one, of variance 1 - ᾱ_3: the closed form at t = 3.",
     hint="Write x_3 as a factor times x_0 plus three noise terms, and look at one "
-    "term at a time. The answer holds alpha(1), alpha(2) and alpha(3), or betas.",
+    "term at a time. The answer contains alpha(1), alpha(2) and alpha(3), or betas.",
     mistakes=(
         Mistake(
             "standard deviations add",
@@ -257,26 +229,25 @@ _THREE_STEPS = Exercise(
         Mistake(
             "undamped variances",
             _b1 + _b2 + _b3,
-            "You added three variances as they were when the noise came in. The "
-            "steps that follow shrink the earlier noise as they shrink the image.",
+            "You added three variances as they were when each noise was added. Later "
+            "steps shrink the earlier noise, just as they shrink the image.",
         ),
         Mistake(
             "undamped standard deviations",
             (sp.sqrt(_b1) + sp.sqrt(_b2) + sp.sqrt(_b3)) ** 2,
-            "Two things: independent noises do not add by their standard deviations, "
-            "and early noise is shrunk by the steps that follow.",
+            "Two things: the standard deviations of independent noises don't add, and "
+            "later steps shrink the early noise.",
         ),
         Mistake(
             "factor not squared",
             _b3 + sp.sqrt(_a3) * _b2 + sp.sqrt(_a3 * _a2) * _b1,
-            "Almost: a factor in front of a noise changes its variance by the square "
-            "of that factor.",
+            "Almost: a factor in front of a noise multiplies its variance by the "
+            "square of that factor.",
         ),
         Mistake(
             "standard deviation for variance",
             sp.sqrt(1 - _a1 * _a2 * _a3),
-            "That is the standard deviation of the merged noise; the variance is "
-            "asked for.",
+            "That is the standard deviation of the merged noise. We want the variance.",
         ),
         Mistake(
             "root of the product",
@@ -287,8 +258,7 @@ _THREE_STEPS = Exercise(
         Mistake(
             "the signal's share",
             _a1 * _a2 * _a3,
-            "That is the share of the variance that is still image. The noise has "
-            "the rest.",
+            "That is the share of the variance that is still image. The rest is noise.",
         ),
         Mistake(
             "product of the noises",
@@ -304,29 +274,21 @@ _THREE_STEPS = Exercise(
         Mistake(
             "first step missing",
             1 - _a2 * _a3,
-            "That is the noise between x_1 and x_3. The way starts at x_0.",
+            "That is the noise between x_1 and x_3. The process starts at x_0.",
         ),
         Mistake(
             "the last noise alone",
             _b3,
-            "That is the variance that the last step brings in. What is left of the "
-            "two before it?",
+            "That is the variance that the last step adds. What is left of the two "
+            "before it?",
         ),
-    ),
-    accepted=(
-        _b3 + _a3 * _b2 + _a3 * _a2 * _b1,
-        1 - sp.Product(alpha(s), (s, 1, 3)),
-        1 - (1 - _b1) * (1 - _b2) * (1 - _b3),
-        sp.expand(1 - (1 - _b1) * (1 - _b2) * (1 - _b3)),
-        _b1 + _a1 * _b2 + _a1 * _a2 * _b3,
-        sp.sqrt(1 - _a1 * _a2 * _a3) ** 2,
     ),
 )
 
 
 # --- 1.4 --------------------------------------------------------------------------
 
-_ALPHA_BAR = (1 - torch.tensor([0, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6]).double()).cumprod(0)
+_ALPHA_BAR = (1 - float64(0, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6)).cumprod(0)
 
 
 def _sample(
@@ -350,6 +312,11 @@ def _noise(abar: Tensor) -> Tensor:
     return (1 - abar).sqrt()
 
 
+def _images(times: list[int], *shape: int) -> tuple[Tensor, ...]:
+    x0, eps = randn(2, len(times), *shape)
+    return _ALPHA_BAR, x0, torch.tensor(times), eps
+
+
 _BATCH = Exercise(
     number="1.4",
     title="All steps at once, for a batch",
@@ -359,55 +326,46 @@ _BATCH = Exercise(
     meaning="Each image of the batch gets the noise of its own time, in one line.",
     hint="Compare with the closed form, factor by factor, for a batch of one image.",
     inputs=(
-        (  # batch = height = width: a wrong broadcast goes unseen
-            _ALPHA_BAR,
-            _randn(4, 2, 4, 4),
-            torch.tensor([2, 6, 1, 4]),
-            _randn(5, 2, 4, 4)[:4],
-        ),
-        (_ALPHA_BAR, _randn(1, 1, 3, 5), torch.tensor([5]), _randn(2, 1, 3, 5)[:1]),
-        (
-            _ALPHA_BAR,
-            _randn(3, 1, 8, 8),
-            torch.tensor([6, 3, 1]),
-            _randn(4, 1, 8, 8)[:3],
-        ),
+        _images([2, 6, 1, 4], 2, 4, 4),  # batch = height = width hides a bad broadcast
+        _images([5], 1, 3, 5),
+        _images([6, 3, 1], 1, 8, 8),
     ),
     mistakes=(
         Mistake(
             "broadcast along the width",
             _sample(_signal, _noise, shape=(-1,)),
-            "A factor of shape (batch,) meets the last axis of the images, their "
-            "width: it fails, or, when batch and width are equal, it silently gives "
-            "each column its own time. Give the factor four axes.",
+            "A factor of shape (batch,) lines up with the last axis of the images, "
+            "their width. It fails, or, when batch and width are equal, it silently "
+            "gives each column its own time. Give the factor four axes.",
         ),
         Mistake(
             "broadcast along the height",
             _sample(_signal, _noise, shape=(-1, 1)),
-            "A factor of shape (batch, 1) meets the height and the width. The batch "
+            "A factor of shape (batch, 1) lines up with height and width. The batch "
             "is the first of four axes: how many axes of length 1 must follow?",
         ),
         Mistake(
             "broadcast along the channels",
             _sample(_signal, _noise, shape=(-1, 1, 1)),
-            "A factor of shape (batch, 1, 1) meets channels, height and width. One "
-            "axis is still missing.",
+            "A factor of shape (batch, 1, 1) lines up with channels, height and "
+            "width. One axis is still missing.",
         ),
         Mistake(
             "one time for the whole batch",
             _sample(_signal, _noise, at=lambda abar, t: abar[t[0]]),
-            "The first image of the batch is right, and all others get its time.",
+            "The first image of the batch is right, but all the others get its time.",
         ),
         Mistake(
             "covariance √(1-ᾱ)",
             _sample(_signal, lambda abar: (1 - abar) ** 0.25),
-            "You took the root twice. The covariance is (1 - alpha_bar) I, without "
-            "a root; the noise is scaled by the root of that.",
+            "You took the root twice. The covariance is (1 - alpha_bar) I, without a "
+            "root; the noise is scaled by its root.",
         ),
         Mistake(
             "variance for standard deviation",
             _sample(_signal, lambda abar: 1 - abar),
-            "The image is right, the noise too weak: you scaled eps by its variance.",
+            "The image is right, but the noise is too weak: you scaled eps by its "
+            "variance.",
         ),
         Mistake(
             "missing root on the signal",
@@ -423,7 +381,7 @@ _BATCH = Exercise(
         Mistake(
             "no shrinking",
             _sample(lambda abar: 1, _noise),
-            "The noise is right, but the image does not fade: it has a factor too.",
+            "The noise is right, but the image does not fade: it needs a factor too.",
         ),
         Mistake(
             "weights that add to one",
@@ -434,14 +392,13 @@ _BATCH = Exercise(
         Mistake(
             "swapped weights",
             _sample(_noise, _signal),
-            "The weights have changed places: at t = 1 the image should be almost "
-            "clean.",
+            "The weights are swapped: at t = 1 the image should be almost clean.",
         ),
         Mistake(
             "α for ᾱ",
             _sample(_signal, _noise, at=lambda abar, t: abar[t] / abar[t - 1]),
-            "You take the last step alone, as if x0 were x_{t-1}. Use the product "
-            "over all steps.",
+            "You take only the last step, as if x0 were x_{t-1}. Use the product over "
+            "all steps.",
         ),
         Mistake(
             "t off by one",
@@ -453,26 +410,6 @@ _BATCH = Exercise(
             "the mean for a sample",
             _sample(_signal, lambda abar: 0),
             "That is the mean of x_t given x_0. Where is its noise?",
-        ),
-    ),
-    accepted=(
-        lambda abar, x0, t, eps: (
-            abar[t, None, None, None] ** 0.5 * x0
-            + (1 - abar[t, None, None, None]) ** 0.5 * eps
-        ),
-        lambda abar, x0, t, eps: torch.stack(
-            [
-                abar[i].sqrt() * x + (1 - abar[i]).sqrt() * e
-                for i, x, e in zip(t, x0, eps, strict=True)
-            ]
-        ),
-        lambda abar, x0, t, eps: (
-            torch.einsum("b,bchw->bchw", abar.sqrt()[t], x0)
-            + torch.einsum("b,bchw->bchw", (1 - abar).sqrt()[t], eps)
-        ).float(),
-        lambda abar, x0, t, eps: (
-            abar.sqrt().numpy()[t].reshape(-1, 1, 1, 1) * x0.numpy()
-            + (1 - abar).sqrt().numpy()[t].reshape(-1, 1, 1, 1) * eps.numpy()
         ),
     ),
 )
@@ -507,18 +444,18 @@ _HALF_WAY = Exercise(
         Mistake(
             "one too late",
             _CROSSING + 1,
-            "One too late: did you add 1 to an index that was t already?",
+            "One too late: did you add 1 to an index that was already t?",
         ),
         Mistake(
             "α for ᾱ",
             0,
-            "0 is what argmax gives when nothing is true. Did you use alpha for "
-            "alpha_bar? A single step never has more noise than signal here.",
+            "0 is what argmax returns when nothing is true. Did you use alpha instead "
+            "of alpha_bar? Here no single step has more noise than signal.",
         ),
         Mistake(
             "the inequality turned round",
             1,
-            "At t = 1 the image is almost clean: the inequality is turned round.",
+            "At t = 1 the image is almost clean: your inequality points the wrong way.",
         ),
         Mistake(
             "half of T",
@@ -529,7 +466,7 @@ _HALF_WAY = Exercise(
         Mistake(
             "amplitude for variance",
             _first(_LINEAR.alpha_bar.sqrt() < 0.5),
-            "There the image's amplitude, √ᾱ, falls below one half. The "
+            "That is where the image's amplitude, √ᾱ, falls below one half. The "
             "signal-to-noise ratio compares variances.",
         ),
         Mistake(
@@ -541,26 +478,19 @@ _HALF_WAY = Exercise(
         Mistake(
             "a sum for a product",
             _first(1 - _LINEAR.beta.cumsum(0) < 0.5),
-            "You subtract the betas one after the other. Each step takes its share "
-            "of what is left: what is left multiplies.",
+            "You subtract the betas one after another. Each step takes its share of "
+            "what is left, so the shares that remain multiply.",
         ),
         Mistake(
             "the cosine schedule",
             _first(make_schedule("cosine").snr < 1),
-            "That is the cosine schedule's time; the linear one is asked for.",
+            "That is the time for the cosine schedule. We want the linear one.",
         ),
         Mistake(
             "the last t",
             1000,
             "It is below 1 there, but not for the first time.",
         ),
-    ),
-    accepted=(
-        float(_CROSSING),
-        torch.tensor([_CROSSING]),
-        torch.tensor(_CROSSING, dtype=torch.float32).numpy(),
-        sp.Integer(_CROSSING),
-        [[_CROSSING]],
     ),
 )
 
@@ -571,7 +501,7 @@ _HALF_WAY = Exercise(
 def _cosine(
     short: bool = False, rootless: bool = True, upside_down: bool = False, **other: bool
 ) -> Callable:
-    """The cosine schedule with any of the three bugs, and others."""
+    """The cosine schedule with any of the three bugs, or with other mistakes."""
 
     def cosine_betas(T: int, s: float, max_beta: float) -> Tensor:
         t = torch.linspace(0, T, T if short else T + 1, dtype=torch.float64)
@@ -599,7 +529,7 @@ _FIND_THE_BUG = Exercise(
     reference=_cosine(),
     meaning="All three bugs are gone: T betas, on the squared cosine, none above "
     "max_beta.",
-    hint="Print ᾱ from your betas, (1 - betas).cumprod(0), beside the curve of the "
+    hint="Print ᾱ from your betas, (1 - betas).cumprod(0), next to the curve of the "
     "equation, and see where they part.",
     inputs=((10, 0.008, 0.999), (25, 0.05, 0.999), (8, 0.008, 0.5)),
     mistakes=(
@@ -607,31 +537,31 @@ _FIND_THE_BUG = Exercise(
             "nothing repaired",
             _cosine(short=True, rootless=False, upside_down=True),
             "All three bugs are still there. Start with what you can see without any "
-            "theory: how many betas are there, and which sign have they?",
+            "theory: how many betas are there, and what is their sign?",
         ),
         Mistake(
             "a point too few",
             _cosine(short=True),
-            "The curve is right now. But ᾱ_0 … ᾱ_T, how many values is that, and "
-            "how many betas lie between them?",
+            "The curve is right now. But how many values are ᾱ_0 … ᾱ_T, and how many "
+            "betas lie between them?",
         ),
         Mistake(
             "square missing",
             _cosine(rootless=False),
-            "Number and sign of the betas are right. Half-way, ᾱ should be close to "
-            "0.5; yours is close to 0.7.",
+            "The number and the sign of the betas are right. Halfway, ᾱ should be "
+            "close to 0.5; yours is close to 0.7.",
         ),
         Mistake(
             "quotient upside down",
             _cosine(upside_down=True),
             "The curve is right, but a variance cannot be negative. Which of two "
-            "neighbours of ᾱ is the larger one?",
+            "neighbors of ᾱ is larger?",
         ),
         Mistake(
             "a point too few, square missing",
             _cosine(short=True, rootless=False),
-            "The sign is repaired. Two bugs are left: count the betas, and look at "
-            "ᾱ half-way.",
+            "The sign is fixed. Two bugs are left: count the betas, and look at ᾱ "
+            "halfway.",
         ),
         Mistake(
             "a point too few, quotient upside down",
@@ -643,47 +573,35 @@ _FIND_THE_BUG = Exercise(
             "square missing, quotient upside down",
             _cosine(rootless=False, upside_down=True),
             "The number of betas is right now. Two bugs are left: one in their sign, "
-            "and one in the formula of the curve.",
+            "one in the formula of the curve.",
         ),
         Mistake(
             "no clipping",
             _cosine(unclipped=True),
-            "The three bugs are gone, but so is the clipping. What happens to x_T "
-            "when the last beta is 1, and to a division by its alpha?",
+            "The three bugs are gone, but so is the clipping. If the last beta is 1, "
+            "what happens to x_T, and to a division by its alpha?",
         ),
         Mistake(
             "max_beta ignored",
             _cosine(fixed_clip=True),
-            "Right for the usual max_beta alone: the argument is not used.",
+            "Right, but only for the usual max_beta: you don't use the argument.",
         ),
         Mistake(
             "offset ignored",
             _cosine(no_offset=True),
-            "The offset s has gone: without it the first betas are tiny.",
+            "You dropped the offset s: without it the first betas are tiny.",
         ),
         Mistake(
             "α for β",
             _cosine(alphas=True),
-            "You return the alphas, the shares that are kept.",
+            "You return the alphas, the shares that each step keeps.",
         ),
         Mistake(
             "ᾱ for β",
             _cosine(returns_alpha_bar=True),
-            "You return ᾱ itself. The betas follow from the quotient of neighbours.",
+            "You return ᾱ itself. The betas follow from the quotients of its "
+            "neighbors.",
         ),
-    ),
-    accepted=(
-        lambda T, s, max_beta: [
-            min(
-                1
-                - math.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
-                / math.cos(((t - 1) / T + s) / (1 + s) * math.pi / 2) ** 2,
-                max_beta,
-            )
-            for t in range(1, T + 1)
-        ],
-        lambda T, s, max_beta: _cosine()(T, s, max_beta).numpy(),
-        lambda T, s, max_beta: _cosine()(T, s, max_beta).float(),
     ),
 )
 

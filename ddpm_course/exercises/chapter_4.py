@@ -1,8 +1,7 @@
-"""Exercises of chapter 4, x_0 and noise. 4.1, 4.4 and 4.6 ask for words alone."""
+"""Exercises of chapter 4, x_0 and noise. 4.1, 4.4 and 4.6 have answers in words."""
 
 from collections.abc import Callable
 
-import numpy as np
 import sympy as sp
 import torch
 from torch import Tensor
@@ -22,7 +21,6 @@ from ddpm_course.exercises.checker import Exercise, Mistake
 
 _ON_X0 = sp.sqrt(abar_prev) * (1 - alpha_t) / (1 - abar_t)
 _ON_X_T = (1 - abar_prev) * sp.sqrt(alpha_t) / (1 - abar_t)
-_BETA_TILDE = (1 - abar_prev) / (1 - abar_t) * beta_t
 
 _WEIGHT = Exercise(
     number="4.2",
@@ -31,20 +29,20 @@ _WEIGHT = Exercise(
     minutes=15,
     reference=_ON_X0**2 / (2 * sigma_t**2),
     meaning="That is the bound itself, with nothing hidden in a sign of proportion.",
-    hint="Subtract the two means first. What is left of x_t? Then square what stands "
-    "in front of the difference, and do not forget what stands in front of the norm.",
+    hint="Subtract the two means first. What is left of x_t? Then square the factor "
+    "in front of the difference, and don't forget the factor in front of the norm.",
     mistakes=(
         Mistake(
             "coefficient not squared",
             _ON_X0 / (2 * sigma_t**2),
-            "You took a coefficient out of a squared norm as it was. What becomes of "
-            "a factor in there?",
+            "You pulled a coefficient out of a squared norm as it was. What happens "
+            "to a factor in there?",
         ),
         Mistake(
             "the lecture's proportionality",
             _ON_X0**2,
-            "That is what the lecture has in its step 4. Its sign of proportion hides "
-            "the factor in front of the first norm, and that depends on t.",
+            "That is what the lecture has in its step 4. Its ∝ hides the factor in "
+            "front of the first norm, which depends on t.",
         ),
         Mistake(
             "both slips",
@@ -61,18 +59,18 @@ _WEIGHT = Exercise(
         Mistake(
             "missing one half",
             _ON_X0**2 / sigma_t**2,
-            "A factor of one half is lost: look at the KL divergence again.",
+            "You lost a factor of one half: look at the KL divergence again.",
         ),
         Mistake(
             "half for twice",
             2 * _ON_X0**2 / sigma_t**2,
-            "The 2 belongs below the line, beside the variance.",
+            "The 2 belongs in the denominator, next to the variance.",
         ),
         Mistake(
             "the weight of x_t",
             _ON_X_T**2 / (2 * sigma_t**2),
-            "You took the coefficient of x_t. Its terms are the same in both means and "
-            "cancel; the other one stays.",
+            "You took the coefficient of x_t. Its terms are the same in both means, "
+            "so they cancel; the other one stays.",
         ),
         Mistake(
             "both coefficients",
@@ -87,17 +85,17 @@ _WEIGHT = Exercise(
             / (1 - abar_t) ** 2
             / 2
             / sigma_t**2,
-            "Almost: you squared all but the root in the numerator.",
+            "Almost: you squared everything except the root in the numerator.",
         ),
         Mistake(
             "denominator not squared",
             abar_prev * (1 - alpha_t) ** 2 / (1 - abar_t) / (2 * sigma_t**2),
-            "Almost: the numerator is squared, its denominator is not.",
+            "Almost: you squared the numerator, but not its denominator.",
         ),
         Mistake(
             "numerator not squared",
             abar_prev * (1 - alpha_t) / (1 - abar_t) ** 2 / (2 * sigma_t**2),
-            "Almost: one of the factors in the numerator is not squared.",
+            "Almost: you did not square one of the factors in the numerator.",
         ),
         Mistake(
             "t off by one",
@@ -107,8 +105,8 @@ _WEIGHT = Exercise(
         Mistake(
             "x₀-weights for ε-weights",
             beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - abar_t)),
-            "That is the scaling term of the slides, the weight of the noise's error. "
-            "Here the network predicts the clean image.",
+            "That is the scaling term from the slides, the weight of the noise's "
+            "error. Here the network predicts the clean image.",
         ),
         Mistake(
             "σ² = β̃",
@@ -123,18 +121,6 @@ _WEIGHT = Exercise(
             "keep sigma_t.",
         ),
     ),
-    accepted=(
-        abar_prev * beta_t**2 / (2 * sigma_t**2 * (1 - abar_t) ** 2),
-        sp.expand((1 - alpha_t) ** 2 * abar_prev)
-        / (2 * sigma_t**2 * (1 - abar_t) ** 2),
-        abar_prev
-        * (1 - alpha_t) ** 2
-        / (1 - alpha_t * abar_prev) ** 2
-        / 2
-        / sigma_t**2,
-        (snr_prev - snr_t) / 2 * _BETA_TILDE / sigma_t**2,
-        snr_t * beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - abar_t)),
-    ),
 )
 
 
@@ -147,53 +133,54 @@ _NOISE_AS_V = Exercise(
     minutes=10,
     reference=abar_t,
     meaning="So the simple loss of the noise hardly hears v at late times.",
-    hint="Compare both losses with that of x_0: one equation of this chapter for each. "
-    "Or ask by how much an error of v is multiplied on the way to the noise.",
+    hint="Compare both losses with the loss of x_0: this chapter has an equation for "
+    "each. Or ask by how much an error in v is multiplied on its way to the noise.",
     mistakes=(
         Mistake(
             "the two losses swapped",
             1 / abar_t,
-            "That is the v loss in terms of the noise loss. The other direction is "
-            "asked for.",
+            "That is the v loss in terms of the noise loss. We want it the other way "
+            "around.",
         ),
         Mistake(
             "root not squared",
             sp.sqrt(abar_t),
-            "That is by how much an error is multiplied. A loss has the square of the "
+            "That is how much an error is multiplied. A loss has the square of the "
             "error.",
         ),
         Mistake(
             "squared twice",
             abar_t**2,
-            "You squared once too often.",
+            "You squared one time too many.",
         ),
         Mistake(
             "the loss of x₀",
             1 - abar_t,
-            "With this weight the v loss becomes the loss of x_0. That of the noise is "
-            "asked for.",
+            "With this weight the v loss becomes the loss of x_0. We want the loss of "
+            "the noise.",
         ),
         Mistake(
             "the loss of x₀, root",
             sp.sqrt(1 - abar_t),
-            "Two things: this belongs to the way from v to x_0, and a loss has the "
-            "square of the error.",
+            "Two things: this factor leads from v to x_0, and a loss has the square "
+            "of the error.",
         ),
         Mistake(
             "v against x₀",
             snr_t + 1,
-            "That is the loss of v over that of x_0: one half of the way.",
+            "That is the loss of v over the loss of x_0: you are halfway there.",
         ),
         Mistake(
             "ε against x₀",
             snr_t,
-            "That is the loss of the noise over that of x_0. What is the loss of v "
-            "over that of x_0?",
+            "That is the loss of the noise over the loss of x_0. What is the loss of "
+            "v over the loss of x_0?",
         ),
         Mistake(
             "x₀ against ε",
             1 / snr_t,
-            "That is the loss of x_0 over that of the noise: no v in it yet.",
+            "That is the loss of x_0 over the loss of the noise: there is no v in it "
+            "yet.",
         ),
         Mistake(
             "one loss for the other",
@@ -203,25 +190,18 @@ _NOISE_AS_V = Exercise(
         Mistake(
             "product for quotient",
             snr_t * (snr_t + 1),
-            "Both ratios are right. Do they have to be multiplied or divided?",
+            "Both ratios are right. Should you multiply or divide them?",
         ),
         Mistake(
             "α for ᾱ",
             alpha_t,
-            "That belongs to a single step. Here x_t is compared with x_0 itself.",
+            "That belongs to a single step. Here we compare x_t with x_0 itself.",
         ),
         Mistake(
             "t off by one",
             abar_prev,
-            "That is the number of the time before.",
+            "That is the answer for the previous time.",
         ),
-    ),
-    accepted=(
-        snr_t / (snr_t + 1),
-        alpha_t * abar_prev,
-        1 / (1 + 1 / snr_t),
-        1 - 1 / (1 + snr_t),
-        snr_t * (1 - abar_t),
     ),
 )
 
@@ -237,7 +217,7 @@ _X = torch.linspace(-1.7, 1.3, 7, dtype=torch.float64)
 def _mixture(
     scaled: bool = True, constant: bool = True, gain: bool = True, **other: bool
 ) -> Callable:
-    """The exact denoiser of a mixture with any of the three bugs, and others."""
+    """The exact denoiser of a mixture with any of the three bugs, or other mistakes."""
 
     def denoiser(
         abar: Tensor, weights: Tensor, means: Tensor, stds: Tensor, x_t: Tensor
@@ -255,7 +235,7 @@ def _mixture(
         mean = means + (abar.sqrt() if gain else 1) * stds**2 / v * off
         if other.get("shrunk"):
             mean = mean - (1 - abar.sqrt()) * means
-        if other.get("centres"):
+        if other.get("centers"):
             mean = means.expand(r.shape)
         if other.get("noisy"):
             mean = x_t[:, None].expand(r.shape)
@@ -266,21 +246,6 @@ def _mixture(
     return denoiser
 
 
-def _by_densities(
-    abar: Tensor, weights: Tensor, means: Tensor, stds: Tensor, x_t: Tensor
-) -> np.ndarray:
-    """Bayes' rule component by component, in numpy, with precisions."""
-    total, answer = np.zeros(len(x_t)), np.zeros(len(x_t))
-    a, x = float(abar), x_t.numpy()
-    for w, m, s in zip(weights.tolist(), means.tolist(), stds.tolist(), strict=True):
-        v = a * s**2 + 1 - a
-        density = w * np.exp(-((x - a**0.5 * m) ** 2) / (2 * v)) / v**0.5
-        precision = 1 / s**2 + a / (1 - a)
-        answer += density * (m / s**2 + a**0.5 * x / (1 - a)) / precision
-        total += density
-    return answer / total
-
-
 _FIND_THE_BUG = Exercise(
     number="4.5",
     title="Three bugs in an exact denoiser",
@@ -289,7 +254,7 @@ _FIND_THE_BUG = Exercise(
     reference=_mixture(),
     meaning="All three bugs are gone. No network can do better on such data.",
     hint="Try cases that you know: one component alone; abar almost 1, so that the "
-    "answer is x_t; two components with one mean and very different widths.",
+    "answer is x_t; two components with the same mean and very different widths.",
     inputs=(
         (torch.tensor(0.9).double(), _WEIGHTS, _MEANS, _STDS, _X),
         (torch.tensor(0.5).double(), _WEIGHTS, _MEANS, _STDS, _X),
@@ -309,16 +274,16 @@ _FIND_THE_BUG = Exercise(
             "means that have not shrunk.",
         ),
         Mistake(
-            "normalising constant dropped",
+            "normalizing constant dropped",
             _mixture(constant=False),
-            "One is left. A wide bell is lower than a narrow one, and what is the same "
-            "for all components may be left out of a softmax, but nothing else.",
+            "One is left. A wide bell is lower than a narrow one. You may drop from a "
+            "softmax only what is the same for all components.",
         ),
         Mistake(
             "factor of the correction missing",
             _mixture(gain=False),
             "The probabilities are right now. Test the mean with a single component: "
-            "x_0 and x_t vary together by how much?",
+            "how much do x_0 and x_t vary together?",
         ),
         Mistake(
             "two left: means and constant",
@@ -341,38 +306,37 @@ _FIND_THE_BUG = Exercise(
         Mistake(
             "constant without its root",
             _mixture(no_root=True),
-            "You divide by the variance of the bell. In front of a Gaussian stands one "
-            "over its standard deviation.",
+            "You divide by the variance of the bell. The factor in front of a "
+            "Gaussian is one over its standard deviation.",
         ),
         Mistake(
             "the most likely component",
             _mixture(hard=True),
-            "You take the most likely component alone. The mean asks all of them, each "
-            "with its probability.",
+            "You use only the most likely component. The mean counts all of them, "
+            "each with its probability.",
         ),
         Mistake(
             "weights forgotten",
             _mixture(no_weights=True),
-            "The weights of the components have got lost: with them a rare one counts "
-            "less.",
+            "You lost the weights of the components: they make a rare one count less.",
         ),
         Mistake(
             "weights without logarithm",
             _mixture(no_log=True),
-            "What goes into the softmax is a sum of logarithms. That of the weights "
-            "was right.",
+            "What goes into the softmax is a sum of logarithms. The logarithm of the "
+            "weights was right.",
         ),
         Mistake(
             "means shrunk twice",
             _mixture(shrunk=True),
-            "The probabilities are right now. In the mean you shrink the centres, but "
-            "the answer is a clean x_0: the correction starts from the clean centre.",
+            "The probabilities are right now. In the mean you shrink the centers, but "
+            "the answer is a clean x_0: the correction starts from the clean center.",
         ),
         Mistake(
             "standard deviation for variance",
             _mixture(std=True),
-            "In the exponent of a Gaussian stands its variance; you divide by a "
-            "standard deviation.",
+            "The exponent of a Gaussian has its variance; you divide by a standard "
+            "deviation.",
         ),
         Mistake(
             "data variance not scaled",
@@ -387,26 +351,19 @@ _FIND_THE_BUG = Exercise(
         Mistake(
             "a mean for a sum",
             _mixture(average=True),
-            "The probabilities add to 1 already: do not divide by their number again.",
+            "The probabilities already add to 1: don't divide by their number again.",
         ),
         Mistake(
-            "the components' centres",
-            _mixture(centres=True),
-            "You average the centres of the components. Inside a component, too, x_t "
-            "tells something about x_0.",
+            "the components' centers",
+            _mixture(centers=True),
+            "You average the centers of the components. Even within a component, x_t "
+            "says something about x_0.",
         ),
         Mistake(
             "the noisy data",
             _mixture(noisy=True),
             "You return x_t itself.",
         ),
-    ),
-    accepted=(
-        _by_densities,
-        lambda abar, w, m, s, x_t: _mixture()(abar, w, m, s, x_t).numpy(),
-        lambda abar, w, m, s, x_t: _mixture()(abar, w, m, s, x_t)[:, None][
-            :, 0
-        ].float(),
     ),
 )
 

@@ -3,17 +3,11 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ddpm_course.exercises.checker import Exercise, Mistake
-
-
-def _randn(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+from ddpm_course.exercises.inputs import float64, randn
 
 # --- 5.1 --------------------------------------------------------------------------
 
@@ -21,12 +15,6 @@ def _randn(*shape: int) -> Tensor:
 def _fits(size: int, levels: int) -> int:
     factor = 2 ** (levels - 1)
     return math.ceil(size / factor) * factor
-
-
-def _grow(size: int, levels: int) -> int:
-    while size % 2 ** (levels - 1):
-        size += 1
-    return size
 
 
 _SIZE = Exercise(
@@ -37,63 +25,57 @@ _SIZE = Exercise(
     reference=_fits,
     meaning="A U-Net of so many levels takes images of this side, and of no smaller "
     "one that still holds yours.",
-    hint="How often is the side halved on the way down? Each time it has to be even.",
+    hint="How many times is the side halved on the way down? It has to be even each "
+    "time.",
     inputs=((28, 3), (28, 4), (32, 4), (30, 4), (8, 2), (5, 1), (7, 3), (224, 6)),
     mistakes=(
         Mistake(
             "one level too many",
             lambda size, levels: math.ceil(size / 2**levels) * 2**levels,
-            "You halve once for each level. The first level works on the image as it "
-            "is, and only the steps between two levels halve.",
+            "You halve once per level. The first level works on the image as it is; "
+            "only the steps between levels halve it.",
         ),
         Mistake(
             "rounded down",
             lambda size, levels: size // 2 ** (levels - 1) * 2 ** (levels - 1),
-            "You went down to the next size that fits. The images would be cropped; "
-            "padding makes them larger.",
+            "You went down to the next size that fits. That crops the images; padding "
+            "makes them larger.",
         ),
         Mistake(
             "a step more where none is needed",
             lambda size, levels: (size // 2 ** (levels - 1) + 1) * 2 ** (levels - 1),
-            "Right for sizes that do not fit. A size that fits already needs no "
-            "padding, and yours adds a whole step to it.",
+            "Right for sizes that don't fit. A size that already fits needs no "
+            "padding, but yours adds a whole step to it.",
         ),
         Mistake(
             "the padding alone",
             lambda size, levels: -size % 2 ** (levels - 1),
-            "That is the number of pixels to add. The side after the padding is "
-            "asked for.",
+            "That is the number of pixels to add. We want the side after padding.",
         ),
         Mistake(
             "halved by the number of levels",
             lambda size, levels: math.ceil(size / (2 * levels)) * 2 * levels,
-            "You count two for each level. Halving again and again divides by a "
-            "power of two.",
+            "You count two per level. Halving again and again divides by a power of "
+            "two.",
         ),
         Mistake(
             "the next power of two",
             lambda size, levels: 2 ** math.ceil(math.log2(size)),
-            "You went up to a power of two. That can be more than is needed: three "
+            "You went up to a power of two. That can be more than you need: three "
             "levels take 28 as it is.",
         ),
         Mistake(
             "the next even number",
             lambda size, levels: size + size % 2,
-            "Even is enough for one halving. After it the side has to be even again, "
-            "unless it is the last.",
+            "Even is enough for one halving. After that the side has to be even "
+            "again, unless that was the last halving.",
         ),
         Mistake(
             "the side at the bottom",
             lambda size, levels: math.ceil(size / 2 ** (levels - 1)),
-            "That is the side at the lowest level. The side of the padded image is "
-            "asked for.",
+            "That is the side at the lowest level. We want the side of the padded "
+            "image.",
         ),
-    ),
-    accepted=(
-        _grow,
-        lambda size, levels: size + -size % 2 ** (levels - 1),
-        lambda size, levels: -(-size >> (levels - 1)) << (levels - 1),
-        lambda size, levels: np.ceil(size / 2 ** (levels - 1)) * 2 ** (levels - 1),
     ),
 )
 
@@ -120,28 +102,7 @@ def _evenly(t: Tensor, dim: int) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-def _with_numpy(t: Tensor, dim: int) -> np.ndarray:
-    angle = np.outer(t.numpy(), np.geomspace(1, 1e-4, dim // 2))
-    return np.hstack([np.sin(angle), np.cos(angle)])
-
-
-def _entry_by_entry(t: Tensor, dim: int) -> list[list[float]]:
-    half = dim // 2
-    rows = []
-    for time in t.tolist():
-        angles = [time * 10_000 ** (-j / (half - 1)) for j in range(half)]
-        rows.append([math.sin(a) for a in angles] + [math.cos(a) for a in angles])
-    return rows
-
-
-def _by_logarithm(t: Tensor, dim: int) -> Tensor:
-    half = dim // 2
-    steps = torch.arange(half) / (half - 1)
-    angle = t[:, None] * torch.exp(-math.log(10_000) * steps)
-    return torch.stack([angle.sin(), angle.cos()], dim=1).flatten(1)
-
-
-_TIMES = torch.tensor([0, 1, 3, 6]).double()
+_TIMES = float64(0, 1, 3, 6)
 
 _EMBEDDING = Exercise(
     number="5.2",
@@ -150,16 +111,15 @@ _EMBEDDING = Exercise(
     minutes=15,
     reference=_embedding(),
     meaning="Each time has its own vector, and near times have near ones.",
-    hint="Make the frequencies first, and look at the first and the last of them: "
-    "they should be 1 and 1/10000.",
+    hint="Make the frequencies first, and look at the first and the last: they should "
+    "be 1 and 1/10000.",
     inputs=((_TIMES, 8), (_TIMES[:1] + 5, 4), (_TIMES[1:], 10)),
     mistakes=(
         Mistake(
             "the last frequency is not reached",
             _embedding(lambda i, half: i / half),
-            "Your frequencies begin at 1 and end above 1/10000. Between the first and "
-            "the last of dim // 2 numbers there is one step less than there are "
-            "numbers.",
+            "Your frequencies start at 1 and end above 1/10000. Between dim // 2 "
+            "numbers there is one step fewer than there are numbers.",
         ),
         Mistake(
             "steps over the whole vector",
@@ -170,7 +130,7 @@ _EMBEDDING = Exercise(
         Mistake(
             "frequencies that grow",
             _embedding(lambda i, half: -i / (half - 1)),
-            "Your frequencies grow from 1 to 10000, so that whole turns pass between "
+            "Your frequencies grow from 1 to 10000, so there are whole turns between "
             "t and t + 1. Look at the sign of the exponent.",
         ),
         Mistake(
@@ -178,8 +138,8 @@ _EMBEDDING = Exercise(
             _embedding(
                 order=lambda s, c: torch.stack([s, c], dim=2).flatten(1),
             ),
-            "The numbers are right, but you put sine and cosine in turns, as the "
-            "paper on transformers does. Here all sines come first.",
+            "The numbers are right, but you alternate sines and cosines, as the "
+            "transformer paper does. Here all the sines come first.",
         ),
         Mistake(
             "cosines first",
@@ -189,37 +149,32 @@ _EMBEDDING = Exercise(
         Mistake(
             "e for 10000",
             _embedding(base=math.e),
-            "Your lowest frequency is 1/e. A factor of log(10000) is missing in the "
+            "Your lowest frequency is 1/e. A factor of log(10000) is missing from the "
             "exponent.",
         ),
         Mistake(
             "the wrong logarithm",
             _embedding(base=math.exp(4)),
-            "You took the logarithm to base 10, and exp undoes the natural one.",
+            "You took the logarithm to base 10, but exp undoes the natural one.",
         ),
         Mistake(
             "evenly spaced",
             _evenly,
-            "First and last are right, but you go from one to the other by equal "
-            "differences. The frequencies should have equal quotients.",
+            "The first and the last are right, but you go from one to the other in "
+            "equal differences. The frequencies should have equal ratios.",
         ),
         Mistake(
             "sines alone",
             _embedding(order=lambda s, c: torch.cat([s, s], dim=1)),
-            "The second half should be cosines. A sine alone is the same for two "
-            "times on either side of its crest.",
+            "The second half should be cosines. A sine alone has the same value at "
+            "two times on either side of its crest.",
         ),
         Mistake(
             "time from 0 to 1",
             lambda t, dim: _embedding()(t / 1000, dim),
             "You divide t by 1000 first. Then no wave makes even a sixth of a turn, "
-            "and near times can hardly be told apart.",
+            "and you can hardly tell nearby times apart.",
         ),
-    ),
-    accepted=(
-        _with_numpy,
-        _by_logarithm,
-        lambda t, dim: torch.tensor(_entry_by_entry(t, dim)),
     ),
 )
 
@@ -244,19 +199,6 @@ def _block(
     return count
 
 
-def _from_shapes(c_in: int, c_out: int, c_time: int) -> int:
-    shapes = [(c_in,), (c_in,), (c_out, c_in, 3, 3), (c_out,), (c_out, c_time)]
-    shapes += [(c_out,), (c_out,), (c_out,), (c_out, c_out, 3, 3), (c_out,)]
-    if c_in != c_out:
-        shapes += [(c_out, c_in, 1, 1), (c_out,)]
-    return sum(math.prod(shape) for shape in shapes)
-
-
-def _collected(c_in: int, c_out: int, c_time: int) -> int:
-    both = c_out * (9 * c_in + 9 * c_out + c_time + 5) + 2 * c_in
-    return both + (c_in != c_out) * (c_in + 1) * c_out
-
-
 _COUNT = Exercise(
     number="5.3",
     title="The parameters of a residual block",
@@ -265,74 +207,74 @@ _COUNT = Exercise(
     reference=_block(),
     meaning="Nearly all of them are in the two convolutions.",
     hint="Go through the layers one by one: two norms, two convolutions, the linear "
-    "layer of the time, and the skip. Which of them have biases?",
+    "layer for the time, and the skip. Which of them have biases?",
     inputs=((32, 32, 128), (32, 64, 128), (96, 64, 128), (3, 5, 7)),
     mistakes=(
         Mistake(
             "no biases in the convolutions",
             _block(convs=lambda i, o: 9 * i * o + 9 * o * o),
-            "The two large convolutions have a bias for each of their outputs.",
+            "Each of the two large convolutions has a bias for every output channel.",
         ),
         Mistake(
             "kernels of one pixel",
             _block(convs=lambda i, o: _conv(i, o, 1) + _conv(o, o, 1)),
-            "A kernel of the two large convolutions has 3 by 3 places, with weights "
-            "of its own at each.",
+            "The kernels of the two large convolutions are 3 by 3, with separate "
+            "weights at each place.",
         ),
         Mistake(
             "kernels of three weights",
             _block(convs=lambda i, o: 3 * i * o + 3 * o * o + 2 * o),
-            "A kernel with a side of 3 has more than 3 places.",
+            "A 3 by 3 kernel has more than 3 places.",
         ),
         Mistake(
             "no norms",
             _block(norms=lambda i, o: 0),
-            "The norms learn something too: after the normalisation each channel has "
-            "a scale and a shift.",
+            "The norms learn something too: after normalization, each channel has a "
+            "scale and a shift.",
         ),
         Mistake(
             "norms with a scale alone",
             _block(norms=lambda i, o: i + o),
-            "For each channel a norm learns a scale, and a shift as well.",
+            "A norm learns a scale for each channel, and a shift as well.",
         ),
         Mistake(
             "both norms on the inputs",
             _block(norms=lambda i, o: 4 * i),
-            "The second norm stands behind the first convolution: how many channels "
-            "are there?",
+            "The second norm comes after the first convolution: how many channels are "
+            "there?",
         ),
         Mistake(
             "the second convolution on the inputs",
             _block(convs=lambda i, o: 2 * _conv(i, o)),
-            "What the second convolution reads has c_out channels already.",
+            "The second convolution reads c_out channels already.",
         ),
         Mistake(
             "no time",
             _block(time=lambda e, o: 0),
-            "You have left out the layer that brings the time into the block.",
+            "You left out the layer that brings the time into the block.",
         ),
         Mistake(
             "no bias in the layer of the time",
             _block(time=lambda e, o: e * o),
-            "The linear layer of the time has a bias too.",
+            "The linear layer for the time has a bias too.",
         ),
         Mistake(
             "scale and shift from the time",
             _block(time=lambda e, o: 2 * (e * o + o)),
-            "That is a block in which the time gives a scale and a shift, as some "
-            "networks have it. Here it gives one number for each channel.",
+            "That is a block in which the time gives a scale and a shift, as in some "
+            "networks. Here it gives one number per channel.",
         ),
         Mistake(
             "always a convolution on the skip",
             _block(skip=lambda i, o: _conv(i, o, 1)),
-            "If c_in and c_out agree, the input is added as it is, and nothing has "
-            "to be learned for that.",
+            "If c_in and c_out agree, the input is added as it is, with nothing to "
+            "learn.",
         ),
         Mistake(
             "never a convolution on the skip",
             _block(skip=lambda i, o: 0),
             "If c_in and c_out differ, input and output cannot be added as they are. "
-            "What stands on the skip then?",
+            "What is on the skip then?",
         ),
         Mistake(
             "a large convolution on the skip",
@@ -340,11 +282,6 @@ _COUNT = Exercise(
             "The convolution on the skip only mixes channels: its kernel is a single "
             "pixel.",
         ),
-    ),
-    accepted=(
-        _collected,
-        _from_shapes,
-        lambda c_in, c_out, c_time: np.int64(_collected(c_in, c_out, c_time)),
     ),
 )
 
@@ -363,21 +300,6 @@ def _attention(
     return attend
 
 
-def _pixel_by_pixel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    rows = []
-    for query in q:
-        exponents = [float(query @ key) / math.sqrt(len(query)) for key in k]
-        parts = torch.tensor([math.exp(e) for e in exponents], dtype=v.dtype)
-        rows.append((parts[:, None] * v).sum(0) / parts.sum())
-    return torch.stack(rows)
-
-
-def _attention_numpy(q: Tensor, k: Tensor, v: Tensor) -> np.ndarray:
-    scores = np.einsum("id,jd->ij", q, k) / np.sqrt(q.shape[1])
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores @ v.numpy() / scores.sum(axis=1, keepdims=True)
-
-
 _ATTENTION = Exercise(
     number="5.4",
     title="Attention in a few lines",
@@ -385,35 +307,35 @@ _ATTENTION = Exercise(
     minutes=20,
     reference=_attention(),
     meaning="Each pixel gets a weighted mean of all the values.",
-    hint="Check the shapes first: the scores are one number for each pair of pixels. "
-    "Then look at the sum of the weights of one query.",
+    hint="Check the shapes first: there is one score for each pair of pixels. Then "
+    "look at the sum of the weights of one query.",
     inputs=(
-        (_randn(5, 5), _randn(6, 5)[:5], _randn(5, 6)[:, :5]),  # all axes are alike
-        (_randn(6, 4), _randn(7, 4)[:6], _randn(6, 5)[:, :4]),
-        (3 * _randn(9, 2), _randn(10, 2)[:9], _randn(9, 3)[:, :2]),
+        (*randn(3, 5, 5),),  # as many pixels as channels
+        (*randn(3, 6, 4),),
+        (3 * randn(9, 2), *randn(2, 9, 2, seed=1)),
     ),
     mistakes=(
         Mistake(
             "not scaled",
             _attention(scores=lambda q, k: q @ k.T),
-            "All but one thing: the scores are sums of d products and grow with d. "
-            "Without their scale the softmax is too sharp.",
+            "Everything is right except one thing: each score is a sum of d products, "
+            "so it grows with d. Without scaling, the softmax is too sharp.",
         ),
         Mistake(
             "divided by d",
             _attention(scores=lambda q, k: q @ k.T / q.shape[1]),
-            "You divide the scores by d. Their variance is d; what divides them by "
+            "You divide the scores by d. That is their variance; how do you divide by "
             "their standard deviation?",
         ),
         Mistake(
             "multiplied by √d",
             _attention(scores=lambda q, k: q @ k.T * q.shape[1] ** 0.5),
-            "The scale goes the wrong way: yours makes the scores larger still.",
+            "The scaling goes the wrong way: yours makes the scores even larger.",
         ),
         Mistake(
             "scaled by the pixels",
             _attention(scores=lambda q, k: q @ k.T / q.shape[0] ** 0.5),
-            "You scale by the number of pixels. How many products are added in one "
+            "You scale by the number of pixels. How many products are added up in one "
             "score?",
         ),
         Mistake(
@@ -425,13 +347,13 @@ _ATTENTION = Exercise(
         Mistake(
             "no softmax",
             _attention(weights=lambda scores: scores),
-            "You mix with the scores themselves. Some are negative, and they do not "
+            "You mix with the scores themselves. Some are negative, and they don't "
             "add to 1: a softmax is missing.",
         ),
         Mistake(
-            "not normalised",
+            "not normalized",
             _attention(weights=lambda scores: scores.exp()),
-            "You took the exponentials; for a mean they have to add to 1.",
+            "You took the exponentials; to form a mean they have to add to 1.",
         ),
         Mistake(
             "scaled after the softmax",
@@ -440,14 +362,13 @@ _ATTENTION = Exercise(
                 weights=lambda scores: scores.softmax(1),
                 mix=lambda w, v: w @ v / v.shape[1] ** 0.5,
             ),
-            "You scale what comes out of the softmax, so that the weights no longer "
-            "add to 1. The scores have to be scaled before it.",
+            "You scale the output of the softmax, so the weights no longer add to 1. "
+            "Scale the scores before it.",
         ),
         Mistake(
             "queries and keys exchanged",
             _attention(scores=lambda q, k: k @ q.T / q.shape[1] ** 0.5),
-            "Queries and keys have changed places. Row i of the scores belongs to "
-            "query i.",
+            "Queries and keys are swapped. Row i of the scores belongs to query i.",
         ),
         Mistake(
             "weights the wrong way round",
@@ -460,14 +381,6 @@ _ATTENTION = Exercise(
             _attention(mix=lambda w, v: w),
             "Those are the weights. What do they weigh?",
         ),
-    ),
-    accepted=(
-        _pixel_by_pixel,
-        _attention_numpy,
-        lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(
-            q[None], k[None], v[None]
-        )[0],
-        lambda q, k, v: torch.softmax((q / len(q[0]) ** 0.5) @ k.T, dim=-1) @ v,
     ),
 )
 

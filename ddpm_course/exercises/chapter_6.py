@@ -1,4 +1,4 @@
-"""Exercises of chapter 6, training. 6.1 and 6.2 ask for words alone."""
+"""Exercises of chapter 6, training. 6.1 and 6.2 have answers in words."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ddpm_course.equations import D, M
 from ddpm_course.exercises.checker import Exercise, Mistake
+from ddpm_course.exercises.inputs import float64, randn
 
 # --- 6.3 --------------------------------------------------------------------------
 
@@ -19,14 +20,14 @@ _SUM_FOR_MEAN = Exercise(
     minutes=5,
     reference=1 / (M * D),
     meaning="Whoever writes down a learning rate should write down the loss with it.",
-    hint="By which factor does the loss grow, and the gradient with it? The step is "
+    hint="By what factor does the loss grow, and the gradient with it? The step is "
     "the product of the gradient and the learning rate.",
     mistakes=(
         Mistake(
             "the wrong way round",
             M * D,
-            "That is by how much the gradient grows. What must the learning rate do "
-            "for the step to stay?",
+            "That is how much the gradient grows. How must the learning rate change "
+            "so that the step stays the same?",
         ),
         Mistake(
             "the batch alone",
@@ -47,44 +48,38 @@ _SUM_FOR_MEAN = Exercise(
         Mistake(
             "nothing to do",
             sp.Integer(1),
-            "The minimum stays where it is, but the steps towards it do not. That "
-            "nothing changes is true of Adam, almost.",
+            "The minimum stays where it is, but the steps toward it do not. Only with "
+            "Adam does (almost) nothing change.",
         ),
         Mistake(
             "batch up, coordinates down",
             M / D,
             "Both sums make the gradient larger; you treat one of them as if it made "
-            "it smaller. Look at the batch.",
+            "the gradient smaller. Look at the batch.",
         ),
         Mistake(
             "coordinates up, batch down",
             D / M,
             "Both sums make the gradient larger; you treat one of them as if it made "
-            "it smaller. Look at the coordinates.",
+            "the gradient smaller. Look at the coordinates.",
         ),
         Mistake(
             "squared",
             1 / (M * D) ** 2,
-            "The error is squared, the number of its terms is not.",
+            "The error is squared, but the number of terms is not.",
         ),
         Mistake(
             "a sum of the counts",
             1 / (M + D),
-            "How many numbers have M images of D coordinates each?",
+            "How many numbers are there in M images of D coordinates each?",
         ),
     ),
-    accepted=((M * D) ** -1, 1 / M / D, D / (M * D**2), sp.sqrt(1 / (M * D) ** 2)),
 )
 
 
 # --- 6.4 --------------------------------------------------------------------------
 
-_ALPHA_BAR = torch.tensor([1.0, 0.9, 0.6, 0.35, 0.1, 0.02], dtype=torch.float64)
-
-
-def _randn(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+_ALPHA_BAR = float64(1.0, 0.9, 0.6, 0.35, 0.1, 0.02)
 
 
 def _step(**wrong: bool) -> Callable:
@@ -117,34 +112,9 @@ def _step(**wrong: bool) -> Callable:
     return batch_step
 
 
-def _by_autograd(
-    alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
-) -> Tensor:
-    theta = theta.clone().requires_grad_()
-    optimizer = torch.optim.SGD([theta], lr=lr)
-    loss = torch.zeros(())
-    for image, time, noise in zip(x0, t, eps, strict=True):
-        abar = alpha_bar[time]
-        x_t = abar.sqrt() * image + (1 - abar).sqrt() * noise
-        loss = loss + (theta[time] * x_t - image).pow(2).sum() / len(x0)
-    loss.backward()
-    optimizer.step()
-    return theta
-
-
-def _in_numpy(
-    alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
-) -> np.ndarray:
-    abar = alpha_bar.numpy()[t.numpy()][:, None]
-    x_t = np.sqrt(abar) * x0.numpy() + np.sqrt(1 - abar) * eps.numpy()
-    chosen = np.eye(len(theta))[t.numpy()]  # (M, T + 1), a one at each image's time
-    error = (chosen @ theta.numpy())[:, None] * x_t - x0.numpy()
-    return theta.numpy() - lr * 2 * chosen.T @ (error * x_t).sum(1) / len(x0)
-
-
 def _inputs(times: list[int], d: int, lr: float) -> tuple:
-    theta = torch.tensor([0.3, 0.9, 0.5, 0.8, 0.2, 0.6], dtype=torch.float64)
-    x0, eps = _randn(2, len(times), d)
+    theta = float64(0.3, 0.9, 0.5, 0.8, 0.2, 0.6)
+    x0, eps = randn(2, len(times), d)
     return _ALPHA_BAR, theta, x0, torch.tensor(times), eps, lr
 
 
@@ -155,9 +125,9 @@ _BATCH_STEP = Exercise(
     minutes=20,
     reference=_step(),
     meaning="With a U-Net for the one weight, and Adam for the step, this is all.",
-    hint="Take a batch of one image with one coordinate, and do it with a pencil. Then "
-    "two images at different times, then two at the same time.",
-    inputs=(  # a time that occurs twice; a batch as large as D; hardly a coordinate
+    hint="Take a batch of one image with one coordinate, and work it out by hand. "
+    "Then try two images at different times, then two at the same time.",
+    inputs=(  # one time twice; as many images as coordinates; one time three times
         _inputs([2, 5, 2, 1], 3, 0.1),
         _inputs([3, 1, 4], 3, 0.5),
         _inputs([1, 5, 5, 5, 3], 2, 0.02),
@@ -166,40 +136,40 @@ _BATCH_STEP = Exercise(
         Mistake(
             "sum over the batch",
             _step(sum=True),
-            "Your step is that of the sum over the batch. With the mean the learning "
-            "rate does not depend on the size of the batch.",
+            "You sum over the batch. With the mean, the learning rate does not depend "
+            "on the batch size.",
         ),
         Mistake(
             "mean over the coordinates",
             _step(mse=True),
             "You take the mean over the coordinates. A squared norm is a sum over "
-            "them; the mean is taken over the batch alone.",
+            "them; take the mean only over the batch.",
         ),
         Mistake(
             "sum over the batch, mean over the coordinates",
             _step(sum=True, mse=True),
-            "The two are swapped: sum over the coordinates of an image, mean over the "
-            "images.",
+            "You swapped the two: sum over the coordinates of an image, average over "
+            "the images.",
         ),
         Mistake(
             "uphill",
             _step(uphill=True),
-            "You walk up the slope: the loss grows. The gradient is subtracted.",
+            "You walk uphill: the loss grows. Subtract the gradient.",
         ),
         Mistake(
             "factor 2 lost",
             _step(no_two=True),
-            "What is the derivative of a square? A factor is lost.",
+            "What is the derivative of a square? You lost a factor.",
         ),
         Mistake(
             "gradient returned",
             _step(gradient=True),
-            "You return the gradient. The new weights are asked for.",
+            "You return the gradient. We want the new weights.",
         ),
         Mistake(
             "missing square root",
             _step(rootless=True),
-            "The noise is multiplied by its standard deviation, not by its variance.",
+            "Multiply the noise by its standard deviation, not by its variance.",
         ),
         Mistake(
             "noise as target",
@@ -220,31 +190,26 @@ _BATCH_STEP = Exercise(
         Mistake(
             "t off by one in alpha_bar",
             _step(early=True),
-            "Look at alpha_bar: it is indexed by t itself, and its entry 0 belongs to "
-            "the clean data.",
+            "Look at alpha_bar: it is indexed by t itself, and entry 0 belongs to the "
+            "clean data.",
         ),
         Mistake(
             "t off by one in theta",
             _step(shifted=True),
-            "You take, and move, the left neighbour in theta, which is indexed by t "
+            "You read and update the left neighbor in theta, which is indexed by t "
             "itself.",
         ),
         Mistake(
             "the last image wins",
             _step(last=True),
-            "Where a time occurs twice, only one of the images counts in yours. "
-            "Indexed assignment overwrites; the gradients must add up.",
+            "Where a time occurs twice, yours counts only one of the images. Indexed "
+            "assignment overwrites; the gradients must add up.",
         ),
         Mistake(
             "nothing noised",
             _step(clean=True),
-            "The network gets the clean data in yours, and has nothing to learn.",
+            "Your network gets the clean data, so it has nothing to learn.",
         ),
-    ),
-    accepted=(
-        _by_autograd,
-        _in_numpy,
-        lambda *arguments: _step()(*arguments).float(),
     ),
 )
 
@@ -258,7 +223,8 @@ _MEMORY = Exercise(
     minutes=10,
     reference=693,
     meaning="That is ln 2 times 1000, nearly: 1000 is the memory of this average.",
-    hint="By what is the share of the start multiplied in one step? And in n steps?",
+    hint="By what factor does the share of the starting weights shrink in one step? "
+    "And in n steps?",
     mistakes=(
         Mistake(
             "one step too early",
@@ -273,13 +239,14 @@ _MEMORY = Exercise(
         Mistake(
             "a straight line",
             500,
-            "In each step the start loses a thousandth of what is left of it, not of "
-            "what it was.",
+            "Each step takes away a thousandth of the share that is left, not of the "
+            "share at the start.",
         ),
         Mistake(
             "a straight line, one more",
             501,
-            "Almost a straight line: but the losses become smaller, as the share does.",
+            "That is almost a straight line, but the losses shrink along with the "
+            "share.",
         ),
         Mistake(
             "the memory",
@@ -299,21 +266,21 @@ _MEMORY = Exercise(
         Mistake(
             "the other share",
             1,
-            "After one step the start has still 0.999 of the average. It is the share "
-            "of the newest weights that is small.",
+            "After one step, the starting weights still have 0.999 of the average. "
+            "The newest weights have the small share.",
         ),
         Mistake(
             "not a whole number of steps",
             float(np.log(2) / -np.log(0.999)),
-            "The formula is right. Steps are whole: which is the first one after it?",
+            "The formula is right. Steps are whole numbers: which is the first one "
+            "after it?",
         ),
         Mistake(
             "logarithm to base 2",
             1000 * float(np.log2(np.e)),
-            "One over the natural logarithm of 2: should it not be multiplied?",
+            "You divided by the natural logarithm of 2. Shouldn't you multiply by it?",
         ),
     ),
-    accepted=(693.0, sp.Integer(693), np.int64(693), torch.tensor([693])),
 )
 
 

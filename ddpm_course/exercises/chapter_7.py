@@ -1,8 +1,7 @@
-"""Exercises of chapter 7, sampling. 7.1 and 7.4 ask for words alone."""
+"""Exercises of chapter 7, sampling. 7.1 and 7.4 have answers in words."""
 
 from collections.abc import Callable
 
-import numpy as np
 import sympy as sp
 import torch
 from torch import Tensor
@@ -22,19 +21,10 @@ from ddpm_course.equations import (
     z,
 )
 from ddpm_course.exercises.checker import Exercise, Mistake
-
-
-def _float64(*numbers: float) -> Tensor:
-    return torch.tensor(numbers, dtype=torch.float64)
-
-
-def _randn(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+from ddpm_course.exercises.inputs import float64, randn
 
 # --- 7.2 --------------------------------------------------------------------------
-# a is ᾱ_t and b is ᾱ_{t-1}, so that α_t = a / b.
+# Here a is ᾱ_t and b is ᾱ_{t-1}, so α_t = a / b.
 
 
 def _mean(a: Tensor, b: Tensor, x: Tensor, x0: Tensor) -> Tensor:
@@ -65,69 +55,27 @@ def _chain(
         for i, t in enumerate(times(len(alpha_bar) - 1)):
             at = place(i, t)
             a, b = alpha_bar[t], alpha_bar[t - 1]
-            centre = mean(a, b, x, x0_hats[0 if wrong.get("one_call") else at])
+            center = mean(a, b, x, x0_hats[0 if wrong.get("one_call") else at])
             spread = variance(a, b)
             if not wrong.get("rootless"):
                 spread = spread.sqrt()
-            drawn = centre + spread * z[0 if wrong.get("one_z") else at]
-            states.append(centre if wrong.get("returns_mean") else drawn)
-            x = centre if wrong.get("passes_mean") else drawn
+            drawn = center + spread * z[0 if wrong.get("one_z") else at]
+            states.append(center if wrong.get("returns_mean") else drawn)
+            x = center if wrong.get("passes_mean") else drawn
             x = x_T if wrong.get("stuck") else x
         return torch.stack(states)
 
     return first_steps
 
 
-def _steps_in_numpy(
-    alpha_bar: Tensor, x_T: Tensor, x0_hats: Tensor, z: Tensor
-) -> np.ndarray:
-    """By precisions: two opinions about x_{t-1}, of x_t and of x̂_0."""
-    abar, x = alpha_bar.numpy(), x_T.numpy()
-    states: list[np.ndarray] = []
-    for x0, noise in zip(x0_hats.numpy(), z.numpy(), strict=True):
-        t = len(abar) - 1 - len(states)
-        alpha = abar[t] / abar[t - 1]
-        variance = (1 - abar[t - 1]) * (1 - alpha) / (1 - abar[t])
-        if t > 1:
-            sure = np.sqrt(alpha) * x / (1 - alpha)
-            sure = sure + np.sqrt(abar[t - 1]) * x0 / (1 - abar[t - 1])
-            x = variance * sure + np.sqrt(variance) * noise
-        else:
-            x = x0
-        states.append(x)
-    return np.array(states)
+_ALPHA_BAR = float64(1.0, 0.9, 0.7, 0.45, 0.2, 0.05)
 
 
-def _steps_one_by_one(
-    alpha_bar: Tensor, x_T: Tensor, x0_hats: Tensor, z: Tensor
-) -> list[Tensor]:
-    """Written out, by the noise that x̂_0 means, in a list."""
-    alpha = alpha_bar[1:] / alpha_bar[:-1]
-    states = [x_T]
-    for i in range(3):
-        abar, x = alpha_bar[-1 - i], states[-1]
-        noise = (x - abar.sqrt() * x0_hats[i]) / (1 - abar).sqrt()
-        beta = 1 - alpha[-1 - i]
-        mean = (x - beta / (1 - abar).sqrt() * noise) / alpha[-1 - i].sqrt()
-        sigma = (beta * (1 - alpha_bar[-2 - i]) / (1 - abar)).sqrt()
-        states.append(mean + sigma * z[i])
-    return states[1:]
+def _calls(alpha_bar: Tensor, *shape: int) -> tuple[Tensor, ...]:
+    """x_T, the network's first three answers, and the noises of three steps."""
+    x_T, *rest = randn(7, *shape)
+    return alpha_bar, x_T, torch.stack(rest[:3]), torch.stack(rest[3:])
 
-
-def _in_float32(function: Callable) -> Callable:
-    """The function on arguments of 32 bits."""
-
-    def shorter(*arguments: Tensor) -> Tensor:
-        short = [
-            x.float() if torch.is_tensor(x) and x.is_floating_point() else x
-            for x in arguments
-        ]
-        return function(*short)
-
-    return shorter
-
-
-_ALPHA_BAR = _float64(1.0, 0.9, 0.7, 0.45, 0.2, 0.05)
 
 _FIRST_STEPS = Exercise(
     number="7.2",
@@ -136,46 +84,36 @@ _FIRST_STEPS = Exercise(
     minutes=15,
     reference=_chain(),
     meaning="The whole sampler is these lines, T times, with a network for the list.",
-    hint="Print t, both coefficients of the mean and the variance in each step. The "
-    "first step has t = T, and what it gives is x_t of the second.",
-    inputs=(  # many steps to go; one; and none: the third step is the last of all
-        (_ALPHA_BAR, _randn(2, 3), _randn(3, 2, 3), _randn(4, 2, 3)[1:]),
-        (
-            _float64(1.0, 0.8, 0.6, 0.3, 0.1),
-            _randn(4, 2),
-            _randn(3, 4, 2),
-            _randn(4, 4, 2)[1:],
-        ),
-        (
-            _float64(1.0, 0.85, 0.4, 0.1),
-            _randn(1, 5),
-            _randn(3, 1, 5),
-            _randn(4, 1, 5)[1:],
-        ),
+    hint="Print t, both coefficients of the mean and the variance at each step. The "
+    "first step has t = T, and its result is x_t for the second.",
+    inputs=(  # after the third step, two more remain; one; and none
+        _calls(_ALPHA_BAR, 2, 3),
+        _calls(float64(1.0, 0.8, 0.6, 0.3, 0.1), 4, 2),
+        _calls(float64(1.0, 0.85, 0.4, 0.1), 1, 5),
     ),
     mistakes=(
         Mistake(
             "always from x_T",
             _chain(stuck=True),
-            "Each of your steps starts from x_T. What one step gives is what the next "
-            "one starts from.",
+            "Each of your steps starts from x_T. The next step should start where the "
+            "last one ended.",
         ),
         Mistake(
             "the mean passed on",
             _chain(passes_mean=True),
-            "You return the states with their noise, but go on from the mean. The next "
-            "step starts from the noisy state.",
+            "You return the states with their noise, but continue from the mean. The "
+            "next step starts from the noisy state.",
         ),
         Mistake(
             "the means returned",
             _chain(returns_mean=True),
-            "You go on from the right states, but return their means. The states "
+            "You continue from the right states, but return their means. The states "
             "have noise.",
         ),
         Mistake(
             "no noise",
             _chain(variance=lambda a, b: 0 * a),
-            "You add no noise: z is not used at all. A step back is a draw, not a "
+            "You add no noise: z is not used at all. A reverse step is a draw, not a "
             "mean.",
         ),
         Mistake(
@@ -187,8 +125,8 @@ _FIRST_STEPS = Exercise(
         Mistake(
             "β for β̃, and none at t = 1",
             _chain(variance=lambda a, b: _beta(a, b) * (b < 1)),
-            "You leave out the noise at t = 1 as one should, but before that its "
-            "variance is beta_t. With beta_tilde_t no such exception is needed.",
+            "You leave out the noise at t = 1, as you should, but before that its "
+            "variance is beta_t. With beta_tilde_t you need no such exception.",
         ),
         Mistake(
             "β̃ upside down",
@@ -205,25 +143,26 @@ _FIRST_STEPS = Exercise(
         Mistake(
             "t off by one",
             _chain(times=lambda T: (T - 1, T - 2, T - 3)),
-            "Your first step has t = T - 1. The first step leads from T to T - 1, and "
+            "Your first step has t = T - 1. The first step goes from T to T - 1, and "
             "alpha_bar is indexed by t itself.",
         ),
         Mistake(
             "the length for T",
             _chain(times=lambda T: (T + 1, T, T - 1)),
-            "An index is too large. The last one of alpha_bar is T, one less than its "
-            "length; the first one of x0_hats and of z is 0.",
+            "An index is too large. The last index of alpha_bar is T, one less than "
+            "its length; the first index of x0_hats and z is 0.",
         ),
         Mistake(
             "numbered by time",
             _chain(place=lambda i, t: t - 1),
-            "You look into x0_hats and z by the time. They are numbered by the call: "
-            "0 in the first step, 1 in the second.",
+            "You index x0_hats and z by time. They are numbered by call: 0 in the "
+            "first step, 1 in the second.",
         ),
         Mistake(
             "times in rising order",
             _chain(times=lambda T: (1, 2, 3)),
-            "Your times rise, 1, 2, 3. The way back begins at T and falls.",
+            "Your times rise: 1, 2, 3. The reverse process starts at T and counts "
+            "down.",
         ),
         Mistake(
             "one z for all steps",
@@ -233,22 +172,22 @@ _FIRST_STEPS = Exercise(
         Mistake(
             "one answer for all steps",
             _chain(one_call=True),
-            "You use the network's first answer in every step. It is asked again in "
-            "each one, and z[i] goes with x0_hats[i].",
+            "You use the network's first answer in every step. Each step asks again, "
+            "and z[i] goes with x0_hats[i].",
         ),
         Mistake(
             "the answers in reverse",
             lambda alpha_bar, x_T, x0_hats, z: _chain()(
                 alpha_bar, x_T, x0_hats.flip(0), z
             ),
-            "You take the network's answers from the last to the first. The first one "
-            "belongs to the first step, at t = T.",
+            "You take the network's answers from last to first. The first one belongs "
+            "to the first step, at t = T.",
         ),
         Mistake(
             "coefficients swapped",
             _chain(mean=lambda a, b, x, x0: _mean(a, b, x0, x)),
-            "The two coefficients of the mean have changed places. Late in the chain, "
-            "near t = 1, nearly all the weight is that of x0_hat.",
+            "The two coefficients of the mean are swapped. Late in the chain, near t "
+            "= 1, nearly all the weight is on x0_hat.",
         ),
         Mistake(
             "ᾱ for α",
@@ -257,8 +196,8 @@ _FIRST_STEPS = Exercise(
                     (b.sqrt() * (1 - a / b) * x0 + a.sqrt() * (1 - b) * x) / (1 - a)
                 )
             ),
-            "The root in front of x_t belongs to this one step: alpha_t, which is a "
-            "quotient of two neighbours in alpha_bar.",
+            "The root in front of x_t belongs to this one step: alpha_t, which is the "
+            "quotient of two neighbors in alpha_bar.",
         ),
         Mistake(
             "1 - ᾱ for β",
@@ -268,7 +207,7 @@ _FIRST_STEPS = Exercise(
                 ),
                 variance=lambda a, b: 1 - b,
             ),
-            "You took 1 - alpha_bar[t] for beta_t. That is the noise of all steps up "
+            "You used 1 - alpha_bar[t] for beta_t. That is the noise of all steps up "
             "to t; this step adds 1 - alpha_t.",
         ),
         Mistake(
@@ -296,45 +235,39 @@ _FIRST_STEPS = Exercise(
                 )
             ),
             "You treat the network's answer as noise. Here it is the clean data, so "
-            "the mean is that of the posterior.",
+            "the mean is the posterior mean.",
         ),
         Mistake(
             "diffused again",
             _chain(mean=lambda a, b, x, x0: b.sqrt() * x0, variance=lambda a, b: 1 - b),
-            "You diffuse x0_hat again, up to time t - 1. That forgets x_t, which the "
+            "You diffuse x0_hat again, up to time t - 1. That forgets x_t, and the "
             "posterior does not.",
         ),
         Mistake(
             "the network's answers",
             lambda alpha_bar, x_T, x0_hats, z: x0_hats,
-            "You return what the network says. That is where the steps aim at, not "
-            "how far they get.",
+            "You return the network's answers. That is what the steps aim at, not how "
+            "far they get.",
         ),
         Mistake(
             "the last state alone",
             lambda *arguments: _chain()(*arguments)[-1],
-            "You return the last state alone, and it is right. Return all three, one "
-            "upon the other.",
+            "You return only the last state, and it is right. Return all three, "
+            "stacked.",
         ),
         Mistake(
             "x_T among them",
             lambda alpha_bar, x_T, x0_hats, z: torch.cat(
                 [x_T[None], _chain()(alpha_bar, x_T, x0_hats, z)[:2]]
             ),
-            "You return x_T first. The three states that the steps lead to are asked "
-            "for: the first is that at time T - 1.",
+            "You return x_T first. We want the three states that the steps lead to: "
+            "the first one is at time T - 1.",
         ),
         Mistake(
             "the last state first",
             lambda *arguments: _chain()(*arguments).flip(0),
-            "The states are right, in the other order: the first step comes first.",
+            "The states are right, but in the wrong order: the first step comes first.",
         ),
-    ),
-    accepted=(
-        _steps_in_numpy,
-        _steps_one_by_one,
-        _in_float32(_chain()),
-        lambda *arguments: _chain()(*arguments).tolist(),
     ),
 )
 
@@ -347,7 +280,7 @@ _JUMP = (x_t - sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(abar_t)
 
 
 def _towards(clean: sp.Expr) -> sp.Expr:
-    """The posterior's mean if the clean data is this."""
+    """The posterior mean if this is the clean data."""
     on_x0 = sp.sqrt(abar_prev) * beta_t / (1 - abar_t)
     return on_x0 * clean + sp.sqrt(alpha_t) * (1 - abar_prev) / (1 - abar_t) * x_t
 
@@ -359,8 +292,8 @@ _EQUATION = Exercise(
     minutes=10,
     reference=_CENTRE + sigma_t * z,
     meaning="That is the heart of Algorithm 2: all else in it is the loop.",
-    hint="It is a mean and noise. The mean takes a share of the predicted noise out of "
-    "x_t and stretches the rest; the noise has the standard deviation sigma_t.",
+    hint="It is a mean plus noise. The mean removes a share of the predicted noise "
+    "from x_t and stretches the rest; the noise has the standard deviation sigma_t.",
     mistakes=(
         Mistake(
             "no new noise",
@@ -371,13 +304,13 @@ _EQUATION = Exercise(
         Mistake(
             "variance for standard deviation",
             _CENTRE + sigma_t**2 * z,
-            "You multiply z by a variance. A standard normal number is stretched by a "
-            "standard deviation.",
+            "You multiply z by a variance. To stretch a standard normal number, "
+            "multiply it by a standard deviation.",
         ),
         Mistake(
             "the root of σ",
             _CENTRE + sp.sqrt(sigma_t) * z,
-            "Take no root of sigma_t: it is a standard deviation already.",
+            "Don't take the root of sigma_t: it is already a standard deviation.",
         ),
         Mistake(
             "noise not stretched",
@@ -387,44 +320,44 @@ _EQUATION = Exercise(
         Mistake(
             "noise subtracted",
             _CENTRE - sigma_t * z,
-            "No sampler would notice, as z and -z are alike. But write it as the "
-            "algorithm does: the new noise is added.",
+            "No sampler would notice, since z and -z have the same distribution. But "
+            "write it as the algorithm does: the new noise is added.",
         ),
         Mistake(
             "new noise divided too",
             _CENTRE + sigma_t * z / sp.sqrt(alpha_t),
-            "Close the bracket earlier: the new noise is added at the end, with "
+            "Close the parenthesis earlier: the new noise is added at the end, with "
             "sigma_t as its only factor.",
         ),
         Mistake(
             "the predicted noise again",
             _CENTRE + sigma_t * eps_hat,
-            "You put in the predicted noise twice. What is added at the end is new, "
-            "and independent of everything before: z.",
+            "You used the predicted noise twice. What you add at the end is new, and "
+            "independent of everything before: z.",
         ),
         Mistake(
             "the noise of the training",
             _CENTRE.subs(eps_hat, eps) + sigma_t * z,
-            "You took eps, the noise that training drew. While sampling nobody knows "
+            "You used eps, the noise drawn in training. During sampling nobody knows "
             "it: the network predicts it.",
         ),
         Mistake(
             "not divided by √α",
             x_t - _SHARE * eps_hat + sigma_t * z,
-            "The step forwards had made the data a little smaller. On the way back "
-            "that has to be undone.",
+            "The forward step made the data a little smaller. The reverse step has to "
+            "undo that.",
         ),
         Mistake(
             "x_t divided alone",
             x_t / sp.sqrt(alpha_t) - _SHARE * eps_hat + sigma_t * z,
-            "Both parts of the mean are stretched, the predicted noise too: a bracket "
-            "is missing.",
+            "Both parts of the mean are stretched, the predicted noise too: you need "
+            "parentheses.",
         ),
         Mistake(
             "multiplied for divided",
             sp.sqrt(alpha_t) * (x_t - _SHARE * eps_hat) + sigma_t * z,
-            "You shrink the bracket, as a step forwards does. A step back stretches "
-            "it.",
+            "You shrink the parentheses, as a forward step does. A reverse step "
+            "stretches them.",
         ),
         Mistake(
             "ᾱ for α",
@@ -434,20 +367,20 @@ _EQUATION = Exercise(
         Mistake(
             "α without its root",
             (x_t - _SHARE * eps_hat) / alpha_t + sigma_t * z,
-            "You divide by alpha_t, a share of the variance. The data itself had been "
+            "You divide by alpha_t, a share of the variance. The data itself was "
             "multiplied by a root.",
         ),
         Mistake(
             "√β for β",
             (x_t - sp.sqrt(_SHARE**2 / beta_t) * eps_hat) / sp.sqrt(alpha_t)
             + sigma_t * z,
-            "There is one root too much, in the numerator in front of the predicted "
+            "There is one root too many, in the numerator in front of the predicted "
             "noise.",
         ),
         Mistake(
             "1 - ᾱ without its root",
             (x_t - beta_t / (1 - abar_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
-            "A root is missing in the denominator in front of the predicted noise.",
+            "A root is missing from the denominator in front of the predicted noise.",
         ),
         Mistake(
             "no 1 - ᾱ",
@@ -458,8 +391,8 @@ _EQUATION = Exercise(
         Mistake(
             "1 - α for 1 - ᾱ",
             (x_t - sp.sqrt(beta_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
-            "What the network predicts is the noise of all steps up to t, not that of "
-            "the last one. So the denominator needs the bar.",
+            "The network predicts the noise of all steps up to t, not just of the "
+            "last one. So the denominator needs the bar.",
         ),
         Mistake(
             "t off by one",
@@ -471,31 +404,31 @@ _EQUATION = Exercise(
         Mistake(
             "all the noise",
             (x_t - sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
-            "You take out all the noise of x_t, but undo the shrinking of one step "
-            "alone. A step back takes out a small share of the noise.",
+            "You remove all the noise of x_t, but undo the shrinking of only one "
+            "step. A reverse step removes a small share of the noise.",
         ),
         Mistake(
             "sign of the predicted noise",
             (x_t + _SHARE * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
-            "You add the predicted noise. It has to be taken out.",
+            "You add the predicted noise. It has to be removed.",
         ),
         Mistake(
             "all the way to x̂₀",
             _JUMP,
-            "That is the predicted clean data: all the way in one jump. One step is "
-            "asked for.",
+            "That is the predicted clean data: all the way in one jump. We want one "
+            "step.",
         ),
         Mistake(
             "x̂₀ and noise",
             _JUMP + sigma_t * z,
-            "You jump to the predicted clean data and add the noise of a step there. "
-            "The mean of one step is asked for.",
+            "You jump to the predicted clean data and add the noise of one step "
+            "there. We want the mean of one step.",
         ),
         Mistake(
             "diffused again",
             sp.sqrt(abar_prev) * _JUMP + sp.sqrt(1 - abar_prev) * z,
             "You jump to the predicted clean data and diffuse it again. That is a "
-            "sampler too, but not this one: it forgets where x_t was.",
+            "sampler too, but a different one: it forgets where x_t was.",
         ),
         Mistake(
             "the x₀ form",
@@ -506,8 +439,8 @@ _EQUATION = Exercise(
         Mistake(
             "the mean by name",
             mu_theta + sigma_t * z,
-            "True, but mu_theta is only a name here. Write down what it is, by x_t and "
-            "the predicted noise.",
+            "True, but mu_theta is only a name here. Write out what it is, in terms "
+            "of x_t and the predicted noise.",
         ),
         Mistake(
             "σ² = β",
@@ -525,29 +458,14 @@ _EQUATION = Exercise(
             "σ² = β̃, by name",
             _CENTRE + sp.sqrt(betatilde_t) * z,
             "You chose betatilde_t as the variance. The exercise leaves the choice "
-            "open, and has sigma_t for its root.",
+            "open: its root is called sigma_t.",
         ),
-    ),
-    accepted=(
-        sp.expand(_CENTRE) + z * sigma_t,
-        (x_t - (1 - alpha_t) / sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(1 - beta_t)
-        + sigma_t * z,
-        _towards(_JUMP) + sigma_t * z,
-        (
-            x_t
-            - beta_t * eps_hat / sp.sqrt(1 - alpha_t * abar_prev)
-            + sp.sqrt(alpha_t) * sigma_t * z
-        )
-        / sp.sqrt(alpha_t),
-        x_t * alpha_t ** sp.Rational(-1, 2)
-        - _SHARE * eps_hat * sp.sqrt(abar_prev / abar_t)
-        + sigma_t * z,
     ),
 )
 
 
 # --- 7.5 --------------------------------------------------------------------------
-# a is ᾱ_t and b is ᾱ_s.
+# Here a is ᾱ_t and b is ᾱ_s.
 
 
 def _hidden(a: Tensor, b: Tensor, x: Tensor, x0: Tensor) -> Tensor:
@@ -560,7 +478,7 @@ def _skip(
     put: Callable = lambda a, b, x0, eps: b.sqrt() * x0 + (1 - b).sqrt() * eps,
     times: Callable = lambda t, s: (t, s),
 ) -> Callable:
-    """The step of DDIM, with another noise, another mixture, or other times."""
+    """A DDIM step, possibly with another noise, another mixture, or other times."""
 
     def ddim(alpha_bar: Tensor, x_t: Tensor, x0_hat: Tensor, t: int, s: int) -> Tensor:
         a, b = (alpha_bar[time] for time in times(t, s))
@@ -575,27 +493,6 @@ def _posterior_mean(
     return _mean(alpha_bar[t], alpha_bar[s], x_t, x0_hat)
 
 
-def _skip_in_numpy(
-    alpha_bar: Tensor, x_t: Tensor, x0_hat: Tensor, t: int, s: int
-) -> np.ndarray:
-    """What is left of x_t first: no ε̂ is written down."""
-    a, b = alpha_bar.numpy()[[t, s]]
-    kept = np.sqrt((1 - b) / (1 - a))
-    return kept * x_t.numpy() + (np.sqrt(b) - kept * np.sqrt(a)) * x0_hat.numpy()
-
-
-def _skip_image_by_image(
-    alpha_bar: Tensor, x_t: Tensor, x0_hat: Tensor, t: int, s: int
-) -> Tensor:
-    """On the circle, where cos² is ᾱ."""
-    here, there = torch.arccos(alpha_bar[t].sqrt()), torch.arccos(alpha_bar[s].sqrt())
-    rows = []
-    for x, x0 in zip(x_t, x0_hat, strict=True):
-        noise = (x - torch.cos(here) * x0) / torch.sin(here)
-        rows.append(torch.cos(there) * x0 + torch.sin(there) * noise)
-    return torch.stack(rows)
-
-
 _SKIP = Exercise(
     number="7.5",
     title="A step that skips",
@@ -603,19 +500,19 @@ _SKIP = Exercise(
     minutes=15,
     reference=_skip(),
     meaning="Nothing in it asks for neighbours: from t one may go to any earlier time.",
-    hint="Which noise is in x_t, if x0_hat is the clean data? Then mix the two anew, "
-    "as the data at time s is mixed.",
-    inputs=(  # a neighbour; a long way; to the clean data
-        (_ALPHA_BAR, _randn(2, 3), _randn(3, 3)[1:], 4, 3),
-        (_ALPHA_BAR, _randn(4, 2), _randn(5, 2)[1:], 5, 1),
-        (_ALPHA_BAR, _randn(1, 5), _randn(2, 5)[1:], 3, 0),
+    hint="If x0_hat is the clean data, which noise is in x_t? Mix the two again, the "
+    "way the data at time s is mixed.",
+    inputs=(  # to a neighbor; a long way; to the clean data
+        (_ALPHA_BAR, *randn(2, 2, 3), 4, 3),
+        (_ALPHA_BAR, *randn(2, 4, 2), 5, 1),
+        (_ALPHA_BAR, *randn(2, 1, 5), 3, 0),
     ),
     mistakes=(
         Mistake(
             "t - 1 for s",
             _skip(times=lambda t, s: (t, t - 1)),
-            "You go to t - 1, whatever s is: right for a neighbour, and a single step "
-            "where a long one was wanted.",
+            "You go to t - 1, no matter what s is: right for a neighbor, but a single "
+            "step where we want a long one.",
         ),
         Mistake(
             "s as the length of the step",
@@ -625,14 +522,14 @@ _SKIP = Exercise(
         Mistake(
             "s and t exchanged",
             _skip(times=lambda t, s: (s, t)),
-            "The times have changed places: x_t has the noise of time t, the result "
-            "that of s.",
+            "The times are swapped: x_t has the noise of time t, and the result has "
+            "the noise of time s.",
         ),
         Mistake(
             "t off by one",
             _skip(times=lambda t, s: (t - 1, s - 1)),
-            "Look at alpha_bar: it is indexed by the time itself, and its entry 0 "
-            "belongs to the clean data.",
+            "Look at alpha_bar: it is indexed by the time itself, and entry 0 belongs "
+            "to the clean data.",
         ),
         Mistake(
             "the noise by ᾱ at s",
@@ -643,7 +540,7 @@ _SKIP = Exercise(
         Mistake(
             "back where it came from",
             lambda alpha_bar, x_t, x0_hat, t, s: x_t,
-            "You are at x_t again: the noise is right, but mixed as at time t. Where "
+            "You are back at x_t: the noise is right, but you mix as at time t. Where "
             "does s come in?",
         ),
         Mistake(
@@ -666,18 +563,18 @@ _SKIP = Exercise(
         Mistake(
             "ᾱ without its root",
             _skip(put=lambda a, b, x0, eps: b * x0 + (1 - b).sqrt() * eps),
-            "A root is missing in front of x0_hat, in the result.",
+            "In the result, a root is missing in front of x0_hat.",
         ),
         Mistake(
             "1 - ᾱ without its root",
             _skip(put=lambda a, b, x0, eps: b.sqrt() * x0 + (1 - b) * eps),
-            "You multiply the noise by its variance in the result, not by its standard "
-            "deviation.",
+            "In the result, you multiply the noise by its variance, not by its "
+            "standard deviation.",
         ),
         Mistake(
             "both without a root",
             _skip(put=lambda a, b, x0, eps: b * x0 + (1 - b) * eps),
-            "Two roots are missing in the result: it is the squares of the factors "
+            "In the result, two roots are missing: it's the squares of the factors "
             "that add to 1.",
         ),
         Mistake(
@@ -693,31 +590,31 @@ _SKIP = Exercise(
         Mistake(
             "not divided",
             _skip(lambda a, b, x, x0: x - a.sqrt() * x0),
-            "What you take for the noise has not the standard deviation 1 yet: divide "
-            "it by what it was multiplied with.",
+            "What you call the noise does not have standard deviation 1 yet: divide "
+            "it by its factor in x_t.",
         ),
         Mistake(
             "a plain difference",
             _skip(lambda a, b, x, x0: x - x0),
-            "You take x_t - x0_hat for the noise. In x_t both the data and the noise "
+            "You take x_t - x0_hat as the noise. In x_t both the data and the noise "
             "have factors.",
         ),
         Mistake(
             "x_t for the noise",
             _skip(lambda a, b, x, x0: x),
-            "You mix x0_hat with x_t, as if x_t were noise alone. Take the clean data "
-            "out of it first.",
+            "You mix x0_hat with x_t, as if x_t were pure noise. Remove the clean "
+            "data from it first.",
         ),
         Mistake(
             "sign of the noise",
             _skip(lambda a, b, x, x0: -_hidden(a, b, x, x0)),
-            "The noise has the wrong sign: the result should lie on the side of "
-            "x0_hat where x_t lies.",
+            "The noise has the wrong sign: the result should be on the same side of "
+            "x0_hat as x_t.",
         ),
         Mistake(
             "the network's answer",
             lambda alpha_bar, x_t, x0_hat, t, s: x0_hat,
-            "You return x0_hat. That is right for s = 0 alone: at any other time there "
+            "You return x0_hat. That is right only for s = 0: at any other time there "
             "is noise.",
         ),
         Mistake(
@@ -733,8 +630,8 @@ _SKIP = Exercise(
         Mistake(
             "the posterior's mean",
             _posterior_mean,
-            "You took the mean of the posterior from t to s. Without new noise that "
-            "leaves too little noise; here all that x_t has is put in again.",
+            "You took the posterior mean from t to s. Without new noise, that leaves "
+            "too little noise; here we put back all the noise that x_t has.",
         ),
         Mistake(
             "the posterior's mean, one step",
@@ -742,21 +639,7 @@ _SKIP = Exercise(
                 alpha_bar, x_t, x0_hat, t, t - 1
             ),
             "You took the mean of an ordinary step, from t to t - 1, without its "
-            "noise. This step is another one, and goes to s.",
-        ),
-    ),
-    accepted=(
-        _skip_in_numpy,
-        _skip_image_by_image,
-        _in_float32(_skip()),
-        lambda alpha_bar, x_t, x0_hat, t, s: (
-            _posterior_mean(alpha_bar, x_t, x0_hat, t, s)
-            + (
-                (1 - alpha_bar[s]).sqrt()
-                - (1 - alpha_bar[s])
-                * (alpha_bar[t] / alpha_bar[s] / (1 - alpha_bar[t])).sqrt()
-            )
-            * _hidden(alpha_bar[t], alpha_bar[s], x_t, x0_hat)
+            "noise. This is a different step, and it goes to s.",
         ),
     ),
 )
@@ -769,29 +652,12 @@ def _condition(
     row: Callable = lambda y: y,
     join: Callable = lambda time, vector: time + vector,
 ) -> Callable:
-    """The vector of ``row(y)``, joined with that of the time."""
+    """The vector in ``row(y)``, joined with the time vector."""
 
     def condition(time: Tensor, table: Tensor, y: Tensor) -> Tensor:
         return join(time, table[row(y)])
 
     return condition
-
-
-def _label_by_label(time: Tensor, table: Tensor, y: Tensor) -> list[list[float]]:
-    rows = []
-    for vector, label in zip(time.tolist(), y.tolist(), strict=True):
-        own = table[10 if label == -1 else label].tolist()
-        rows.append([a + b for a, b in zip(vector, own, strict=True)])
-    return rows
-
-
-def _by_one_hot(time: Tensor, table: Tensor, y: Tensor) -> Tensor:
-    chosen = y[:, None] == torch.tensor([*range(10), -1])  # (M, 11)
-    return time + chosen.double() @ table
-
-
-def _labels(*y: int) -> Tensor:
-    return torch.tensor(y, dtype=torch.int64)
 
 
 _CONDITION = Exercise(
@@ -802,25 +668,25 @@ _CONDITION = Exercise(
     reference=_condition(),
     meaning="Each block now hears the time and the label together. An index of -1 is "
     "the last row, so that the table does all the rest.",
-    hint="Each image needs one row of the table, that of its label. Print the rows "
+    hint="Each image needs one row of the table, the row of its label. Print the rows "
     "that you take, and look at the images whose y is -1.",
-    inputs=(  # with and without; a label twice; all have one; nobody has
-        (_randn(6, 4), _randn(11, 4), _labels(3, -1, 0, 9, 5, -1)),
-        (_randn(3, 3), _randn(11, 3), _labels(7, 7, -1)),
-        (_randn(4, 5), _randn(11, 5), _labels(9, 0, 4, 1)),
-        (_randn(2, 2), _randn(11, 2), _labels(-1, -1)),
+    inputs=(  # some labeled; one label twice; all labeled; none labeled
+        (randn(6, 4), randn(11, 4, seed=1), torch.tensor([3, -1, 0, 9, 5, -1])),
+        (randn(3, 3), randn(11, 3, seed=1), torch.tensor([7, 7, -1])),
+        (randn(4, 5), randn(11, 5, seed=1), torch.tensor([9, 0, 4, 1])),
+        (randn(2, 2), randn(11, 2, seed=1), torch.tensor([-1, -1])),
     ),
     mistakes=(
         Mistake(
             "row too low",
             _condition(lambda y: y - 1),
-            "Your rows are one too low: that of class 0 is row 0.",
+            "Your rows are one too low: class 0 has row 0.",
         ),
         Mistake(
             "row too high",
             _condition(lambda y: y + 1),
-            "Your rows are one too high, as if row 0 were that of no label. Here row "
-            "10 is.",
+            'Your rows are one too high, as if row 0 meant "no label". Here that is '
+            "row 10.",
         ),
         Mistake(
             "one label for all",
@@ -831,25 +697,25 @@ _CONDITION = Exercise(
         Mistake(
             "row by place in the batch",
             _condition(lambda y: torch.arange(len(y))),
-            "The first image of the batch gets row 0 in yours, the second row 1. The "
-            "row is that of its label.",
+            "Your first image of the batch gets row 0, the second row 1. The row "
+            "depends on the label.",
         ),
         Mistake(
             "no label for anybody",
             _condition(lambda y: 0 * y + 10),
-            "All images get row 10, as if none had a label.",
+            "All images get row 10, as if none of them had a label.",
         ),
         Mistake(
             "nothing where there is no label",
             lambda time, table, y: time + table[y] * (y >= 0)[:, None],
-            "Images without a label get nothing in yours. They have a learned vector "
-            "too, that of row 10.",
+            "Your images without a label get nothing. They have a learned vector too, "
+            "in row 10.",
         ),
         Mistake(
             "class 0 where there is no label",
             _condition(lambda y: y.clamp(min=0)),
-            "Images without a label get the vector of class 0. To the network they "
-            "would all be of that class.",
+            "Images without a label get the vector of class 0. To the network, all of "
+            "them would be of that class.",
         ),
         Mistake(
             "class 9 where there is no label",
@@ -860,18 +726,19 @@ _CONDITION = Exercise(
         Mistake(
             "class 1 where there is no label",
             _condition(abs),
-            "Images without a label get the vector of class 1: the sign of -1 is lost.",
+            "Images without a label get the vector of class 1: you lost the sign of "
+            "-1.",
         ),
         Mistake(
             "images without a label dropped",
             lambda time, table, y: time[y >= 0] + table[y[y >= 0]],
-            "Images without a label are missing in what you return. They stay in the "
+            "Images without a label are missing from your result. They stay in the "
             "batch, with row 10.",
         ),
         Mistake(
             "a layer that takes no -1",
             lambda time, table, y: time + torch.nn.functional.embedding(y, table),
-            "The classes are right, but what you call has no row of number -1. Square "
+            "The classes are right, but the function you call has no row -1. Square "
             "brackets count from the end; or put a 10 there, in a new tensor.",
         ),
         Mistake(
@@ -879,40 +746,41 @@ _CONDITION = Exercise(
             lambda time, table, y: (
                 time + torch.nn.functional.one_hot(y, 11).double() @ table
             ),
-            "The classes are right, but what you call wants none below 0. Give it 10 "
-            "where y is -1, in a new tensor.",
+            "The classes are right, but the function you call takes none below 0. "
+            "Give it 10 where y is -1, in a new tensor.",
         ),
         Mistake(
             "the number of the label",
             lambda time, table, y: time + y[:, None],
-            "You add the number of the class itself. A 9 is not three times a 3: each "
-            "class has a vector of its own in the table.",
+            "You add the class number itself. A 9 is not three times a 3: each class "
+            "has a vector of its own in the table.",
         ),
         Mistake(
             "the row times the label",
             lambda time, table, y: time + y[:, None] * table[y],
-            "You multiply the row by the number of the class. The number only says "
-            "which row it is.",
+            "You multiply the row by the class number. The number only says which row "
+            "it is.",
         ),
         Mistake(
             "sum of the whole table",
             lambda time, table, y: time + table.sum(0),
-            "You add all rows of the table to each image. Only one of them is its own.",
+            "You add all rows of the table to each image. Only one of them belongs to "
+            "it.",
         ),
         Mistake(
             "product for sum",
             _condition(join=lambda time, vector: time * vector),
-            "You multiply the two vectors. They are added.",
+            "You multiply the two vectors. Add them.",
         ),
         Mistake(
             "a mean for a sum",
             _condition(join=lambda time, vector: (time + vector) / 2),
-            "You take the mean of the two vectors. Their sum is asked for.",
+            "You take the mean of the two vectors. We want their sum.",
         ),
         Mistake(
             "one behind the other",
             _condition(join=lambda time, vector: torch.cat([time, vector], dim=1)),
-            "You put one vector behind the other, so that it is twice as long. The "
+            "You concatenate the two vectors, so the result is twice as long. The "
             "blocks expect E numbers: add the two.",
         ),
         Mistake(
@@ -923,23 +791,12 @@ _CONDITION = Exercise(
         Mistake(
             "the label lost",
             lambda time, table, y: time,
-            "You return the vectors of the time alone. No label comes in.",
+            "You return only the time vectors. The label is missing.",
         ),
         Mistake(
             "a difference",
             _condition(join=lambda time, vector: time - vector),
             "The rows are right, but you subtract them.",
-        ),
-    ),
-    accepted=(
-        _label_by_label,
-        _by_one_hot,
-        _in_float32(_condition()),
-        _condition(lambda y: torch.where(y == -1, 10, y)),
-        _condition(lambda y: y % 11),
-        lambda time, table, y: time.numpy() + np.take(table.numpy(), y, 0, mode="wrap"),
-        lambda time, table, y: torch.stack(
-            [time[i] + table[y[i]] for i in range(len(y))]
         ),
     ),
 )

@@ -1,8 +1,8 @@
-"""What an exercise is, and how an answer to it is judged.
+"""What an exercise is, and how an answer is judged.
 
-An answer is judged by what it evaluates to (``values``): it is right if that is
-what the reference evaluates to, and a known mistake is recognised because the
-answer evaluates to the same as the mistaken one. No form is preferred.
+Only what an answer evaluates to counts (see ``values``), not its form. It is right if
+it evaluates to the same as the reference, and a known mistake if it evaluates to the
+same as that mistake.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ddpm_course.exercises.values import Trouble, Values, describe, evaluate
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people do give: its name, itself, and what helps."""
+    """A common wrong answer, its name, and a hint that helps."""
 
     name: str
     answer: Any
@@ -24,12 +24,18 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: ``answer`` is compared with ``reference``, then the mistakes.
+    """An exercise: an answer is compared with the reference, then with the mistakes.
 
-    ``reference`` is a SymPy expression, a number, an array or a function, which is
-    run on each tuple of arguments in ``inputs``. ``meaning`` is said of a right
-    answer, ``hint`` of a wrong one that is not recognised. ``accepted`` holds right
-    answers in other forms, for the tests.
+    Args:
+        number: Such as "1.2".
+        title: As in the chapter.
+        difficulty: "easy", "medium" or "hard".
+        minutes: About how long it takes.
+        reference: A SymPy expression, a number, an array or a function.
+        meaning: What a right answer says, printed with it.
+        hint: Printed for a wrong answer that is no known mistake.
+        mistakes: The known mistakes.
+        inputs: If the reference is a function: tuples of arguments to run it on.
     """
 
     number: str
@@ -40,17 +46,24 @@ class Exercise:
     meaning: str
     hint: str
     mistakes: tuple[Mistake, ...]
-    accepted: tuple[Any, ...] = ()
     inputs: tuple[tuple, ...] = ()
 
 
 def examine(exercise: Exercise, answer: Any) -> tuple[bool, str]:
-    """Whether the answer is right, and the text to print. Never raises."""
+    """Judge an answer. Never raises.
+
+    Args:
+        exercise: The exercise.
+        answer: Anything.
+
+    Returns:
+        Whether the answer is right, and the text to print.
+    """
     try:
         correct, text = _judge(exercise, answer)
     except Trouble as trouble:
         correct, text = False, str(trouble)
-    except Exception as error:  # whatever an answer does, a student sees a sentence
+    except Exception as error:  # whatever an answer does, the student gets a sentence
         correct, text = (
             False,
             f"your answer cannot be read ({type(error).__name__}, from a "
@@ -67,7 +80,7 @@ def examine(exercise: Exercise, answer: Any) -> tuple[bool, str]:
 
 
 def _judge(exercise: Exercise, answer: Any) -> tuple[bool, str]:
-    """(True, "") if right, (False, a hint) if not, (False, "") if not attempted."""
+    """(True, "") if right, (False, hint) if wrong, (False, "") if not attempted."""
     kind, inputs = exercise.reference, exercise.inputs
     if answer is ...:
         return False, ""
@@ -84,7 +97,7 @@ def _judge(exercise: Exercise, answer: Any) -> tuple[bool, str]:
 
 
 def agree(left: Values | Trouble, right: Values | Trouble) -> bool:
-    """Equal but for rounding; two calls that fail agree if they fail alike."""
+    """Equal up to rounding. Two calls that fail agree if they fail in the same way."""
     if isinstance(left, Trouble) or isinstance(right, Trouble):
         return (
             isinstance(left, Trouble)
@@ -92,21 +105,19 @@ def agree(left: Values | Trouble, right: Values | Trouble) -> bool:
             and left.kind == right.kind
         )
     mine = left.array
-    if mine.size == right.array.size == 1:  # one number, whatever its axes
+    if mine.size == right.array.size == 1:  # one number, of any shape
         mine = mine.reshape(right.array.shape)
     if mine.shape != right.array.shape:
         return False
-    whole = right.dtype.startswith("int")  # a count has no rounding to forgive
+    whole = right.dtype.startswith("int")  # a count allows no rounding
     rtol = 1e-5 if whole else max(left.rtol, right.rtol)
     scale = np.abs(right.array[np.isfinite(right.array)]).max(initial=0)
-    # a mistake may give nan somewhere, and is then known by it; a reference never does
-    return np.allclose(
-        mine, right.array, rtol=rtol, atol=0.1 * rtol * scale, equal_nan=True
-    )
+    # a mistake may give nan somewhere and is recognized by it; a reference never does
+    return np.allclose(mine, right.array, rtol=rtol, atol=rtol * scale, equal_nan=True)
 
 
 def _diagnose(exercise: Exercise, got: list, want: list) -> str:
-    """What can be said of a wrong answer that is no known mistake."""
+    """What to say about a wrong answer that is no known mistake."""
     wrong = [i for i in range(len(got)) if not agree(got[i], want[i])]
     places = {
         i: describe(exercise.reference, exercise.inputs[i : i + 1]) for i in wrong
@@ -121,12 +132,12 @@ def _diagnose(exercise: Exercise, got: list, want: list) -> str:
             return f"{place}your answer contains nan or inf. {exercise.hint}"
     if got[0].dtype.startswith("int") and not want[0].dtype.startswith("int"):
         return (
-            f"your answer has dtype {got[0].dtype}, which keeps whole numbers only: "
+            f"your answer has dtype {got[0].dtype}, which holds only whole numbers: "
             "use float32 or float64."
         )
     factor = _factor(got, want)
     if factor is not None and np.isclose(factor, -1):
-        return "right but for the sign: yours is flipped."
+        return "right except for the sign: yours is flipped."
     if factor is not None:
         return f"right up to a constant factor: yours is {factor:.4g} times as large."
     if len(wrong) < len(got):
@@ -138,7 +149,7 @@ def _diagnose(exercise: Exercise, got: list, want: list) -> str:
 
 
 def _factor(got: list[Values], want: list[Values]) -> float | None:
-    """c if the answer is c times the right one; of a single number, only -1."""
+    """c if the answer is c times the right one; for a single number, only -1."""
     mine = np.concatenate([one.array.ravel() for one in got])
     right = np.concatenate([one.array.ravel() for one in want])
     if not (right @ right and mine @ mine):

@@ -1,10 +1,10 @@
 """What an answer evaluates to, as arrays that can be compared.
 
-- An expression: its values at a few random points. A point is a small random
-  schedule with a random t, so that all relations between the symbols (β and α,
-  ᾱ and its product or recursion) hold in it, and equal means equal under them.
+- An expression: its values at a few random points. A point is a small random schedule
+  and a time, so the relations between the symbols hold (β and α, ᾱ as a product or by
+  its recursion), and equal means equal under them.
 - A function: what it returns for a few fixed inputs.
-- A number or an array: itself, without axes of length 1.
+- A number or an array: itself, up to axes of length 1.
 """
 
 import copy
@@ -24,7 +24,7 @@ POINTS = range(4)
 
 
 class Trouble(Exception):
-    """A sentence that says why an answer cannot be compared."""
+    """Why an answer cannot be compared, as a sentence."""
 
     def __init__(self, sentence: str, kind: str = "") -> None:
         super().__init__(sentence)
@@ -33,22 +33,31 @@ class Trouble(Exception):
 
 @dataclass(frozen=True)
 class Values:
-    """Finite-precision values: float64, with the dtype that they came in."""
+    """Values as float64, with the dtype that they came in."""
 
     array: np.ndarray
     dtype: str
 
     @property
     def rtol(self) -> float:
-        """The relative tolerance to compare with: 16-bit floats are coarse."""
+        """The relative tolerance of a comparison: 16-bit floats are coarse."""
         return 1e-2 if self.dtype in ("float16", "bfloat16") else 1e-5
 
 
 def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> list:
-    """Values of the answer, one for each trial; ``reference`` shows its kind.
+    """Evaluate an answer.
 
-    Of a function, a trial that fails gives a Trouble, and one that returns ``...``
-    gives that. Raises Trouble for an answer of another kind.
+    Args:
+        reference: The right answer, which shows what kind is expected.
+        answer: Anything.
+        inputs: The arguments of each trial of a function.
+
+    Returns:
+        Values, one for each trial. For a function, a trial that fails gives a Trouble,
+        and a trial that returns ``...`` gives that.
+
+    Raises:
+        Trouble: If the answer is of another kind.
     """
     if isinstance(reference, sp.Expr):
         return [Values(np.array([_number(answer, p) for p in POINTS]), "float64")]
@@ -56,7 +65,7 @@ def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> list:
         if not callable(answer) or isinstance(answer, sp.Basic):
             raise Trouble(
                 f"your answer is {_a(answer)}: give the function itself, its name "
-                "without brackets behind it."
+                "without parentheses."
             )
         return [_call(reference, answer, arguments) for arguments in inputs]
     values, shape = _array(answer), _array(reference).array.shape
@@ -64,7 +73,7 @@ def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> list:
 
 
 def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The array in that shape, if it differs in axes of length 1 or broadcasts."""
+    """The array in that shape, if axes of length 1 or broadcasting make it fit."""
     if [n for n in array.shape if n != 1] == [n for n in shape if n != 1]:
         return array.reshape(shape)
     try:
@@ -74,7 +83,7 @@ def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def describe(function: Any, inputs: Sequence[tuple]) -> str:
-    """Where something happened: "for t = 3, x_prev of shape (4, 2): ", or ""."""
+    """Which trial it was: "for t = 3, x_prev of shape (4, 2): ", or ""."""
     if not inputs:
         return ""
     parts = []
@@ -106,7 +115,7 @@ def _a(answer: Any) -> str:
 
 
 def _array(answer: Any) -> Values:
-    """The answer as a float64 array: numpy, torch, SymPy number, list of numbers."""
+    """The answer (numpy, torch, a SymPy number, or a list) as a float64 array."""
     if hasattr(answer, "detach"):  # a torch tensor, of any device and dtype
         tensor, dtype = answer.detach().cpu(), str(answer.dtype).partition(".")[2]
         array = (tensor if tensor.is_complex() else tensor.double()).numpy()
@@ -126,24 +135,24 @@ def _array(answer: Any) -> Values:
 
 
 def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
-    """What the function returns: Values, ``...``, or the Trouble that it is in."""
+    """What the function returns: Values, ``...``, or the Trouble it runs into."""
     given = copy.deepcopy(arguments)
     wanted = _parameters(reference)
     try:
         inspect.signature(function).bind(*given)
     except TypeError:
         raise Trouble(
-            f"your function takes other arguments: expected ({', '.join(wanted)})."
+            f"your function takes the wrong arguments: expected ({', '.join(wanted)})."
         ) from None
     except ValueError:
-        pass  # a built-in, which shows no signature
+        pass  # a built-in without a signature
     try:
         returned = function(*given)
         again = function(*copy.deepcopy(arguments))
     except (Exception, SystemExit) as error:
         text = str(error).partition("\n")[0]
         name = type(error).__name__
-        return Trouble(f"your function stops with {name}: {text}", kind=name)
+        return Trouble(f"your function raises {name}: {text}", kind=name)
     for name, before, after in zip(wanted, arguments, given, strict=True):
         if not np.array_equal(before, after):
             raise Trouble(
@@ -160,8 +169,8 @@ def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
         return Trouble(str(trouble).replace("your answer is", "your function returns"))
     if not np.array_equal(first.array, second.array, equal_nan=True):
         raise Trouble(
-            "two calls of your function with the same arguments give two results. "
-            "Draw nothing inside: all the noise it needs is in its arguments."
+            "two calls of your function with the same arguments give different "
+            "results. Draw nothing inside: its arguments hold all the noise it needs."
         )
     return first
 
@@ -172,7 +181,7 @@ def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
 def _number(answer: Any, point: int) -> float:
     """The value of an expression at a random point."""
     if isinstance(answer, sp.Equality):
-        raise Trouble("your answer is an equation: give its right side alone.")
+        raise Trouble("your answer is an equation: give only its right side.")
     if isinstance(answer, bool) or not isinstance(
         answer, sp.Expr | int | float | np.number
     ):
@@ -188,7 +197,7 @@ def _number(answer: Any, point: int) -> float:
             f"the book has no symbol {names}: import the symbols that the exercise "
             "names from ddpm_course.equations."
         )
-    # only those that occur: SymPy looks through the expression for each of them
+    # substitute only symbols that occur: SymPy searches the expression for each one
     expression = expression.subs(eq.RELATIONS)
     value = sp.N(
         expression.subs({x: symbols[x] for x in expression.free_symbols})
@@ -209,7 +218,7 @@ def _number(answer: Any, point: int) -> float:
 
 @cache
 def _symbols(point: int) -> dict[sp.Symbol, sp.Number]:
-    """A value for every symbol of the book: of one schedule, at one time."""
+    """A value for every symbol of the book, from one schedule at one time."""
     t, T = 3 + point, 6 + 2 * point
     values = {
         n.symbol: _random(name, point)
@@ -241,7 +250,7 @@ def _function(term: sp.Expr, point: int) -> sp.Expr:
     name, i = type(term).__name__, term.args[0]
     if name in ("alpha", "beta") and not (i.is_Integer and i >= 0):
         raise Trouble(
-            f"your answer has {name} at {i}: its times are whole and not < 0."
+            f"your answer has {name} at {i}: its times are 0, 1, 2 and so on."
         )
     if name == "beta":
         return 1 - _alpha(int(i), point)
@@ -249,5 +258,5 @@ def _function(term: sp.Expr, point: int) -> sp.Expr:
 
 
 def _random(name: str, point: int) -> sp.Rational:
-    """A rational inside (0.1, 0.9), always the same for a name and a point."""
+    """A rational in [0.1, 0.9], always the same for a name and a point."""
     return sp.Rational(100 + zlib.crc32(f"{name}@{point}".encode()) % 801, 1000)
