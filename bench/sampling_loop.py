@@ -1,32 +1,39 @@
-"""The loop of 1000 steps around a tiny network: ours, the network alone, diffusers'.
+"""What the sampling loop costs, around two networks, interleaved in one run.
 
-The loops are interleaved and the medians compared, so that a slow minute of the
-machine hits all. ``python bench/sampling_loop.py --help`` names the settings.
+Around a tiny MLP, where every microsecond shows: our loop, the calls of the network
+alone, and diffusers' loop with the same weights. The network computes the embedding of
+the time at each call, as it does in diffusers; ours has it in a table and, where the
+whole batch shares one time, looks it up once. "table" is our network alone, so that the
+cost of the loop is seen apart from that gain.
 
-The network computes the embedding of the time at each call, as it does in diffusers.
-Ours has it in a table and, where the whole batch shares one time, looks it up once;
-"table" is our network alone, so that the cost of the loop is seen apart from that gain.
+Around the 28 × 28 U-Net that comes with the package, our loop and the calls of the
+network alone.
+
+Medians are compared, so that a slow minute of the machine hits all.
+``python bench/sampling_loop.py --help`` names the settings.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 from diffusers import DDPMScheduler
 
-from ddpm_course.parameterization import Denoiser
-from ddpm_course.sampling import sample
+from ddpm_course.devices import device
+from ddpm_course.lab.pretrained import fashion_mnist
+from ddpm_course.parameterization import Denoiser, as_batch
+from ddpm_course.sampling import sample, sparse_times
 from ddpm_course.schedules import make_schedule
-from ddpm_course.training import device
 from ddpm_course.unet import MLP, time_embedding
 
 STEPS = 1000
 
 
 class Plain(torch.nn.Module):
-    """The network of the same weights as it stands in most programs."""
+    """The MLP with the same weights as it stands in most programs."""
 
     def __init__(self, mlp):
         super().__init__()
@@ -49,10 +56,10 @@ def plain(network, x):
 
 
 @torch.no_grad()
-def table(network, x):
-    """The same calls, with the time looked up once for the whole batch."""
-    for t in range(STEPS, 0, -1):
-        network(x, torch.full((1,), t, device=x.device).expand(len(x)))
+def calls(network, x, times=range(STEPS, 0, -1)):
+    """The calls that our loop makes, with the time looked up once for the batch."""
+    for t in times:
+        network(x, as_batch(t, x))
 
 
 def ours(network, x):
@@ -60,6 +67,13 @@ def ours(network, x):
     generator = torch.Generator(x.device).manual_seed(0)
     denoiser = Denoiser(network, schedule, clip=2)
     return sample(denoiser, schedule, x.shape, generator=generator)
+
+
+def ours_images(denoiser, x, steps):
+    generator = torch.Generator(x.device).manual_seed(0)
+    return sample(
+        denoiser, denoiser.schedule, x.shape, steps=steps, generator=generator
+    )
 
 
 @torch.no_grad()
@@ -81,46 +95,73 @@ def diffusers_loop(network, x):
     return y
 
 
+def medians(loops: dict[str, Callable], rounds: int, place) -> dict[str, float]:
+    """Median seconds of each loop, taken in turn; a first round warms up."""
+    seconds: dict[str, list] = {name: [] for name in loops}
+    for turn in range(rounds + 1):
+        for name, loop in loops.items():
+            start = time.perf_counter()
+            loop()
+            if place.type == "cuda":
+                torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(s) for name, s in seconds.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=1000)
-    parser.add_argument("--width", type=int, default=32, help="of the network")
+    parser.add_argument("--batch", type=int, default=1000, help="points for the MLP")
+    parser.add_argument("--width", type=int, default=32, help="of the MLP")
+    parser.add_argument("--images", type=int, default=64, help="for the U-Net")
+    parser.add_argument("--image-steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     place = device()
+    about = {"device": str(place), "threads": torch.get_num_threads()}
+    if place.type == "cuda":
+        about["device"] = torch.cuda.get_device_name()
+
     network = MLP(2, options.width, 3).to(place).eval()
     x = torch.randn(options.batch, 2, device=place)
-    loops = {
-        "network": plain,
-        "table": table,
-        "ours": ours,
-        "diffusers": diffusers_loop,
-    }
-    seconds: dict[str, list] = {name: [] for name in loops}
-    for turn in range(options.rounds + 1):
-        for name, loop in loops.items():
-            start = time.perf_counter()
-            loop(network, x)
-            if place.type == "cuda":
-                torch.cuda.synchronize()
-            if turn:  # the first warms up
-                seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(s) for name, s in seconds.items()}
-    report = {
-        "device": str(place),
-        "threads": torch.get_num_threads(),
-        "batch": options.batch,
-        "width": options.width,
-        "seconds": {name: round(s, 3) for name, s in medians.items()},
-    }
+    took = medians(
+        {
+            "network": lambda: plain(network, x),
+            "table": lambda: calls(network, x),
+            "ours": lambda: ours(network, x),
+            "diffusers": lambda: diffusers_loop(network, x),
+        },
+        options.rounds,
+        place,
+    )
+    report = about | {"batch": options.batch, "width": options.width}
+    report["seconds"] = {name: round(s, 3) for name, s in took.items()}
     for name in ("network", "table", "diffusers"):
-        report[f"ours / {name}"] = round(medians["ours"] / medians[name], 3)
+        report[f"ours / {name}"] = round(took["ours"] / took[name], 3)
     mine, theirs = (
-        medians[loop] - medians[network]
+        took[loop] - took[network]
         for loop, network in (("ours", "table"), ("diffusers", "network"))
     )
     report["without the networks, ours / diffusers"] = round(mine / theirs, 3)
-    print(json.dumps(report))
+    print(json.dumps({"MLP": report}))
+
+    model = fashion_mnist()
+    model.network.to(place)
+    denoiser, steps = model.denoiser(), options.image_steps
+    images = torch.randn(options.images, *model.shape, device=place)
+    times = sparse_times(model.about.T, steps)[:-1]
+    took = medians(
+        {
+            "network": lambda: calls(model.network, images, times),
+            "ours": lambda: ours_images(denoiser, images, steps),
+        },
+        options.rounds,
+        place,
+    )
+    report = about | {"images": options.images, "steps": steps}
+    report["seconds"] = {name: round(s, 3) for name, s in took.items()}
+    report["ours / network"] = round(took["ours"] / took["network"], 4)
+    print(json.dumps({"U-Net": report}))
 
 
 if __name__ == "__main__":

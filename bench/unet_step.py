@@ -12,7 +12,7 @@ import time
 import torch
 from diffusers import UNet2DModel
 
-from ddpm_course import training
+from ddpm_course.devices import device
 from ddpm_course.unet import UNet
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=7)
     options = parser.parse_args()
-    place = training.device()
+    place = device()
     networks = {"ours": UNet(1, 32, (1, 2, 2), 2, (2,)), "diffusers": Peer()}
     x = torch.randn(options.batch, 1, 28, 28, device=place)
     t = torch.randint(1, 1001, (options.batch,), device=place)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ddpm_course import training
-from ddpm_course.lab import commands
+from ddpm_course.lab import commands, datasets
 from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.parameterization import KINDS
 from ddpm_course.schedules import SCHEDULES
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = command(
         "export",
-        commands.export,
+        commands.run_export,
         "keep of a checkpoint what sampling needs",
         "Write the averaged weights of a checkpoint, and what they were trained on.",
     )
@@ -83,11 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 
     add = command(
         "classifier",
-        commands.classifier,
+        commands.run_classifier,
         "train the classifier whose features the Fréchet distance uses",
         "Train a small classifier on labelled images and write its weights.",
     )
-    add("--data", choices=commands.LABELLED, default="digits", help="labelled images")
+    add("--data", choices=datasets.LABELED, default="digits", help="labelled images")
     add("--out", type=Path, default=Path("classifier.pt"), help="the file to write")
     add("--steps", type=int, default=1000, help="steps of 128 images")
     add("--seed", type=int, default=0, help="the same seed gives the same weights")
@@ -98,13 +98,13 @@ def _train(command) -> None:
     settings = training.Settings()
     add = command(
         "train",
-        commands.train,
+        commands.run_train,
         "train a network and write a checkpoint",
         "Train a network on points or images and write a checkpoint. "
         "Several processes: torchrun --nproc-per-node=2 -m ddpm_course train …",
         "--resume goes on from the last checkpoint",
     )
-    data = f"{', '.join(commands.DATA)}, or a folder of images"
+    data = f"{', '.join(datasets.DATA)}, or a folder of images"
     add("--data", default="digits", help=data)
     add("--size", type=int, default=32, help="height and width for a folder of images")
     add("--out", type=Path, default=Path("run.pt"), help="the checkpoint to write")
@@ -151,7 +151,7 @@ def _network(add, folder: str) -> None:
 def _sample(command) -> None:
     add = command(
         "sample",
-        commands.sample,
+        commands.run_sample,
         "draw new images or points from a trained network",
         "Draw samples and write each as an image, all as a grid, and a JSON that says "
         "how they were made.",
@@ -163,7 +163,7 @@ def _sample(command) -> None:
 def _evaluate(command) -> None:
     add = command(
         "evaluate",
-        commands.evaluate,
+        commands.run_evaluate,
         "measure a trained network: bits per dimension, distance of its samples",
         "Bound the bits per dimension of held-out data, with its standard error, and "
         "measure how far samples are from them, beside the distance of real data "

@@ -10,7 +10,6 @@ the model's variance is β_1 whatever σ_t² is elsewhere, and its mean is x̂_0
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +20,9 @@ from torch.special import log_ndtr
 
 from ddpm_course.checks import check_data, check_time
 from ddpm_course.forward import q_sample
-from ddpm_course.parameterization import mean_from_x0
+from ddpm_course.parameterization import Denoise, mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
-
-Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:

@@ -1,48 +1,43 @@
 """x_0, ε, v and the score: four views of one quantity, given x_t and t.
 
-Each says where on the line x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε the noisy x_t stands, so
-a network may predict any of them. A sampler asks for x̂_0 alone: ``Denoiser``
-turns a network of any kind into a function (x_t, t) → x̂_0.
+Each says where on the line x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε the noisy x_t stands, so a
+network may predict any of them. Samplers need only x̂_0: ``Denoiser`` turns a network
+of any kind into a function (x_t, t) → x̂_0.
 
-Everywhere below the data have one shape (batch, …), float32 or float64, and ``t``
-is an int or an int64 tensor (batch,) in 1 … T; anything else raises TypeError or
-ValueError. The result has the shape of the data.
+Below, all data have one shape (batch, …), float32 or float64, and ``t`` is an int or
+an int64 tensor (batch,) in 1 … T; anything else raises TypeError or ValueError. The
+result has the shape of the data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ddpm_course.checks import (
+    check_answer,
     check_data,
     check_form,
     check_network,
     check_time,
 )
 from ddpm_course.posterior import mean_coefficients, posterior_mean, reverse_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch
+from ddpm_course.schedules import NoiseSchedule, along_batch, signal_and_noise
 
 KINDS = ("eps", "x0", "v")
 
-
-def _signal_and_noise(
-    schedule: NoiseSchedule, t: int | Tensor, **data: Tensor
-) -> tuple[Tensor, Tensor]:
-    """√ᾱ_t and √(1 - ᾱ_t), shaped to multiply the data, after checking it."""
-    check_data(schedule, **data)
-    like = next(iter(data.values()))
-    check_time(schedule, t, like)
-    abar = schedule.alpha_bar[t]
-    return along_batch(abar.sqrt(), like), along_batch((1 - abar).sqrt(), like)
+#: A denoiser: any callable (x_t, t) → x̂_0, such as a ``Denoiser``, the exact one of
+#: ``oracle``, or a function of your own. ``t`` is an int or an int64 tensor (batch,).
+Denoise = Callable[[Tensor, int | Tensor], Tensor]
 
 
 def x0_from_eps(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, eps: Tensor
 ) -> Tensor:
-    """x_0 of x_t and ε (equation ``x0-from-eps``; slides, reverse process 10).
+    """x_0 from x_t and ε (equation ``x0-from-eps``; slides, reverse process 10).
 
     Errors of ε are multiplied by √((1 - ᾱ_t) / ᾱ_t): ill-conditioned near t = T.
     """
@@ -53,7 +48,7 @@ def x0_from_eps(
 def eps_from_x0(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, x0: Tensor
 ) -> Tensor:
-    """ε of x_t and x_0 (equation ``eps-from-x0``).
+    """ε from x_t and x_0 (equation ``eps-from-x0``).
 
     Errors of x_0 are multiplied by √(ᾱ_t / (1 - ᾱ_t)): ill-conditioned near t = 1.
     """
@@ -72,7 +67,7 @@ def v_from_x0_eps(
 def x0_from_v(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, v: Tensor
 ) -> Tensor:
-    """x_0 of x_t and v (equation ``x0-from-v``): well-conditioned at every t."""
+    """x_0 from x_t and v (equation ``x0-from-v``): well-conditioned at every t."""
     signal, noise = _signal_and_noise(schedule, t, x_t=x_t, v=v)
     return signal * x_t - noise * v
 
@@ -80,7 +75,7 @@ def x0_from_v(
 def eps_from_v(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, v: Tensor
 ) -> Tensor:
-    """ε of x_t and v (equation ``eps-from-v``): well-conditioned at every t."""
+    """ε from x_t and v (equation ``eps-from-v``): well-conditioned at every t."""
     signal, noise = _signal_and_noise(schedule, t, x_t=x_t, v=v)
     return noise * x_t + signal * v
 
@@ -94,9 +89,19 @@ def score_from_eps(schedule: NoiseSchedule, t: int | Tensor, eps: Tensor) -> Ten
 def x0_from_score(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, score: Tensor
 ) -> Tensor:
-    """x_0 of x_t and the score (equation ``tweedie``)."""
+    """x_0 from x_t and the score (equation ``tweedie``)."""
     signal, noise = _signal_and_noise(schedule, t, x_t=x_t, score=score)
     return (x_t + noise**2 * score) / signal
+
+
+def _signal_and_noise(
+    schedule: NoiseSchedule, t: int | Tensor, **data: Tensor
+) -> tuple[float | Tensor, float | Tensor]:
+    """√ᾱ_t and √(1 - ᾱ_t), shaped to multiply the data, after checking it."""
+    check_data(schedule, **data)
+    like = next(iter(data.values()))
+    check_time(schedule, t, like)
+    return signal_and_noise(schedule, t, like)
 
 
 def mean_from_x0(
@@ -108,8 +113,8 @@ def mean_from_x0(
 ) -> Tensor:
     """The model's mean of x_{t-1}, from a predicted x_0 (equation ``mean-x0``).
 
-    The posterior mean with x̂_0 in the place of x_0; elbo, section 3. With ``s``, the
-    mean of x_s at that earlier time.
+    The posterior mean with x̂_0 in place of x_0 (elbo, section 3). With an earlier time
+    ``s`` it is the mean of x_s.
     """
     return posterior_mean(schedule, x0_hat, x_t, t, s)
 
@@ -131,14 +136,24 @@ def mean_from_eps(
 def loss_weight(
     schedule: NoiseSchedule, t: int | Tensor, kind: str, variance: str
 ) -> Tensor:
-    """w_t of L_{t-1} = w_t ‖target - prediction‖², in nats: float64, shape of t.
+    """The weight w_t in L_{t-1} = w_t ‖target - prediction‖².
 
-    Equations ``loss-eps``, ``loss-x0``, ``loss-v``, ``loss-snr``. ``kind`` is what the
-    network predicts, "eps", "x0" or "v"; ``variance`` is σ_t², "beta" or
-    "beta_tilde". With "beta" a part of L_{t-1} that no network can change is left
-    out. At t = 1, where L_0 takes the place of a KL divergence, the weight is that
-    of -log p_θ(x_0 | x_1); with "beta_tilde" it is infinite: p_θ is then a point.
-    Raises ValueError for another kind, variance or time.
+    Equations ``loss-eps``, ``loss-x0``, ``loss-v``, ``loss-snr``. With "beta", the part
+    of L_{t-1} that no network can change is left out. At t = 1, where L_0 takes the
+    place of a KL divergence, the weight is that of -log p_θ(x_0 | x_1); with
+    "beta_tilde" it is infinite, since p_θ is then a point.
+
+    Args:
+        schedule: The noise schedule.
+        t: An int, or int64 (batch,), in 1 … T.
+        kind: What the network predicts: "eps", "x0" or "v".
+        variance: σ_t²: "beta" or "beta_tilde".
+
+    Returns:
+        float64 of the shape of ``t``, in nats.
+
+    Raises:
+        TypeError, ValueError: If a time, kind or variance makes no sense.
     """
     check_kind(kind)
     sigma2 = reverse_variance(schedule, t, variance)
@@ -154,76 +169,79 @@ def _x0_error(schedule: NoiseSchedule, t: int | Tensor, kind: str) -> Tensor:
     return 1 - abar if kind == "v" else torch.ones_like(abar)
 
 
+@dataclass(frozen=True, eq=False)
 class Denoiser:
-    """A network of any kind as a function (x_t, t) → x̂_0, all that samplers ask for.
+    """A network of any kind as a function (x_t, t) → x̂_0, all that samplers need.
 
-    ``network(x_t, t)`` gets x_t of shape (batch, …) and int64 times (batch,), and
-    returns its prediction of the ``kind`` "eps", "x0" or "v", of the shape of x_t.
-    ``clip`` keeps x̂_0 inside (low, high), the range of the data; a number c means
-    (-c, c). Raises ValueError for another kind, an empty range, or a network whose
-    output has another shape.
+    A value: to change anything, make another one.
+
+    Args:
+        network: Called as ``network(x_t, t)`` with x_t (batch, …) and int64 times
+            (batch,); returns its prediction, of the shape of x_t.
+        schedule: The noise schedule that it was trained with.
+        kind: What it predicts: "eps", "x0" or "v".
+        clip: Keeps x̂_0 inside (low, high), the range of the data; a number c means
+            (-c, c). None leaves it alone.
+
+    Raises:
+        TypeError, ValueError: For another kind, an empty range, a schedule on another
+            device, or, when called, an answer that is no tensor of the right shape or
+            not finite.
     """
 
-    def __init__(
-        self,
-        network: Callable[[Tensor, Tensor], Tensor],
-        schedule: NoiseSchedule,
-        kind: str = "eps",
-        clip: float | tuple[float, float] | None = None,
-    ) -> None:
-        check_kind(kind)
-        check_network(network, schedule)
-        limits = (-clip, clip) if isinstance(clip, int | float) else clip
-        if limits is not None and not limits[0] < limits[1]:
+    network: Callable[[Tensor, Tensor], Tensor]
+    schedule: NoiseSchedule
+    kind: str = "eps"
+    clip: float | tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_kind(self.kind)
+        check_network(self.network, self.schedule)
+        limits = _limits(self.clip)
+        if limits and not limits[0] < limits[1]:
             raise ValueError(
-                f"clip={clip}: expected low < high, the range of the data, such as "
-                "(-1, 1), or one number > 0"
+                f"clip={self.clip}: expected low < high, the range of the data, such "
+                "as (-1, 1), or one number > 0"
             )
-        self.network, self.schedule = network, schedule
-        self.kind, self.clip = kind, limits
-        # x̂_0 is linear in x_t and the prediction: its coefficients at every t, made
-        # once, are what the formula makes of (1, 0) and of (0, 1)
-        t = torch.arange(1, schedule.T + 1, device=schedule.beta.device)
-        one, zero = torch.ones_like(t, dtype=torch.float64), 0 * schedule.beta[1:]
-        both = torch.stack([self._x0_hat(one, t, zero), self._x0_hat(zero, t, one)])
-        self._tables = torch.cat([both[:, :1], both], dim=1)  # index = t
-        # as numbers too: an int t then costs no look at a tensor, which may wait
-        self._numbers = self._tables.T.tolist()
-        self._times = torch.arange(schedule.T + 1, device=t.device).unbind()
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """x̂_0, of the shape and dtype of ``x_t`` (batch, …)."""
         check_form(self.schedule, x_t=x_t)
         check_time(self.schedule, t, x_t)
-        prediction = self._predict(x_t, t)
-        answer = {"network(x_t, t)": prediction.to(x_t.dtype)}
-        check_data(self.schedule, x_t=x_t, **answer)
-        return self._combine(x_t, t, prediction)
+        prediction = self.network(x_t, as_batch(t, x_t))
+        check_answer("network(x_t, t)", prediction, x_t)
+        # under autocast the network answers in 16 bits; the arithmetic is in x_t's
+        x0_hat = x0_from_prediction(
+            self.schedule, x_t, t, prediction.to(x_t.dtype), self.kind
+        )
+        limits = _limits(self.clip)
+        return x0_hat.clamp(*limits) if limits else x0_hat
 
-    def unchecked(self, x_t: Tensor, t: int | Tensor) -> Tensor:
-        """The same x̂_0 without the checks, for the inside of a loop."""
-        return self._combine(x_t, t, self._predict(x_t, t))
 
-    def _predict(self, x_t: Tensor, t: int | Tensor) -> Tensor:
-        # expanded, so that a network can see that all share one time
-        times = self._times[t].expand(len(x_t)) if isinstance(t, int) else t
-        return self.network(x_t, times)
+def _limits(clip: float | tuple[float, float] | None) -> tuple[float, float] | None:
+    return (-clip, clip) if isinstance(clip, int | float) else clip
 
-    def _combine(self, x_t: Tensor, t: int | Tensor, prediction: Tensor) -> Tensor:
-        # a network may answer in 16 bits, under autocast: the sum is in x_t's precision
-        if isinstance(t, int):
-            on_x_t, on_prediction = self._numbers[t]
-            x0_hat = (on_x_t * x_t).add_(prediction, alpha=on_prediction)
-        else:
-            on_x_t, on_prediction = (along_batch(v[t], x_t) for v in self._tables)
-            x0_hat = on_x_t * x_t + on_prediction * prediction.to(x_t.dtype)
-        return x0_hat if self.clip is None else x0_hat.clamp(*self.clip)
 
-    def _x0_hat(self, x_t: Tensor, t: Tensor, prediction: Tensor) -> Tensor:
-        if self.kind == "x0":
-            return prediction
-        formula = x0_from_eps if self.kind == "eps" else x0_from_v
-        return formula(self.schedule, x_t, t, prediction)
+def x0_from_prediction(
+    schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, prediction: Tensor, kind: str
+) -> Tensor:
+    """x_0 from x_t and a network's prediction of that ``kind``."""
+    if kind == "x0":
+        check_data(schedule, x_t=x_t, prediction=prediction)
+        return prediction
+    formula = x0_from_eps if kind == "eps" else x0_from_v
+    return formula(schedule, x_t, t, prediction)
+
+
+def as_batch(t: int | Tensor, x: Tensor) -> Tensor:
+    """The time of each element of ``x`` (batch, …): int64, shape (batch,).
+
+    A time that all share is one number in memory, expanded, so that a network may look
+    it up once.
+    """
+    if isinstance(t, Tensor):
+        return t
+    return torch.full((1,), t, dtype=torch.int64, device=x.device).expand(len(x))
 
 
 def check_kind(kind: str) -> None:

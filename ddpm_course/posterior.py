@@ -1,20 +1,23 @@
-"""The posterior q(x_{t-1} | x_t, x_0): the step back, for one who knows x_0.
+"""The posterior q(x_{t-1} | x_t, x_0): the reverse step when x_0 is known.
 
 With ᾱ_0 = 1 the step t = 1 needs no special case: there the mean is x_0 and the
-variance 0, both to the last bit. For this β_t is computed as 1 - α_t: at t = 1 it
-is then the very number 1 - ᾱ_t, and their quotient is 1.
+variance 0, both to the last bit.
 
-Every function takes an earlier time ``s`` too, an int or an int64 tensor (batch,) in
+Every function also takes an earlier time ``s``, an int or an int64 tensor (batch,) in
 0 … t - 1, for the posterior q(x_s | x_t, x_0) of a step that skips the times between.
-The steps from s to t are together one step with α = ᾱ_t / ᾱ_s, and the formulas stay.
+The steps from s to t are together one step with α = ᾱ_t / ᾱ_s, so the formulas stay
+the same. Without ``s`` it is t - 1.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ddpm_course.checks import check_data, check_earlier, check_time
 from ddpm_course.schedules import NoiseSchedule, along_batch
+
+VARIANCES = ("beta", "beta_tilde")
 
 
 def posterior_mean(
@@ -26,9 +29,18 @@ def posterior_mean(
 ) -> Tensor:
     """The mean μ̃_t (equation ``posterior-mean``; slides, reverse process 9).
 
-    ``x0`` and ``x_t`` have one shape (batch, …), float32 or float64; ``t`` is an
-    int or an int64 tensor (batch,) in 1 … T. Returns the mean of x_{t-1}, or of x_s,
-    of that shape. Raises TypeError or ValueError for anything else.
+    Args:
+        schedule: The noise schedule.
+        x0: Clean data, shape (batch, …), float32 or float64.
+        x_t: Noisy data of that shape.
+        t: An int, or int64 (batch,), in 1 … T.
+        s: An earlier time, if not t - 1.
+
+    Returns:
+        The mean of x_s, of the shape of ``x0``.
+
+    Raises:
+        TypeError, ValueError: If an argument is of another type, shape or range.
     """
     check_data(schedule, x0=x0, x_t=x_t)
     check_time(schedule, t, x0)
@@ -40,32 +52,17 @@ def posterior_mean(
 
 def mean_coefficients(
     schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """What μ̃_t multiplies x_0 and x_t with: float64, of the shape of t.
+) -> tuple[float | Tensor, float | Tensor]:
+    """The coefficients of x_0 and of x_t in μ̃_t.
 
-    The range of ``t`` is the caller's to check (``check_time``).
+    Numbers for int times, float64 tensors (batch,) for a batch of times. The range of
+    ``t`` is the caller's to check (``check_time``).
     """
-    alpha, abar, abar_prev = _step(schedule, t, s)
-    on_x0 = (1 - alpha) * abar_prev.sqrt() / (1 - abar)
-    on_x_t = (1 - abar_prev) * alpha.sqrt() / (1 - abar)
+    abar_t, abar_s = _both_ends(schedule, t, s)
+    alpha = abar_t / abar_s
+    on_x0 = (1 - alpha) * abar_s**0.5 / (1 - abar_t)
+    on_x_t = (1 - abar_s) * alpha**0.5 / (1 - abar_t)
     return on_x0, on_x_t
-
-
-def _step(
-    schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """α of the step that leads to t, ᾱ_t, and ᾱ where the step began."""
-    abar = schedule.alpha_bar[t]
-    if s is None:
-        return schedule.alpha[t], abar, schedule.alpha_bar[t - 1]
-    check_earlier(schedule, t, s)
-    abar_s = schedule.alpha_bar[s]
-    return abar / abar_s, abar, abar_s
-
-
-def _long_beta(schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor) -> Tensor:
-    """The variance of the noise of all steps from s to t together."""
-    return 1 - _step(schedule, t, s)[0]
 
 
 def posterior_variance(
@@ -73,13 +70,18 @@ def posterior_variance(
 ) -> Tensor:
     """The variance β̃_t (equation ``posterior-variance``; slides, reverse process 8).
 
-    ``t`` is an int or an int64 tensor (batch,) in 1 … T. Returns float64 of the
-    shape of t; 0 for a step to the clean data. Raises TypeError or ValueError for
-    anything else.
+    Args:
+        schedule: The noise schedule.
+        t: An int, or int64 (batch,), in 1 … T.
+        s: An earlier time, if not t - 1.
+
+    Returns:
+        float64 of the shape of ``t``; 0 for a step to the clean data.
+
+    Raises:
+        TypeError, ValueError: If a time is of another type or out of range.
     """
-    check_time(schedule, t)
-    alpha, abar, abar_prev = _step(schedule, t, s)
-    return (1 - abar_prev) / (1 - abar) * (1 - alpha)
+    return reverse_variance(schedule, t, "beta_tilde", s)
 
 
 def reverse_variance(
@@ -88,18 +90,50 @@ def reverse_variance(
     variance: str,
     s: int | Tensor | None = None,
 ) -> Tensor:
-    """σ_t² of the model's step p_θ(x_{t-1} | x_t): "beta" or "beta_tilde".
+    """σ_t² of the model's step p_θ(x_{t-1} | x_t) (slides, reverse process 1).
 
-    Equation ``posterior-variance``; slides, reverse process 1. ``t`` is an int or
-    an int64 tensor (batch,) in 1 … T. For a step to s, "beta" is the variance of the
-    noise of all steps from s to t. Returns float64 of the shape of t. Raises
-    ValueError for another name or time.
+    Args:
+        schedule: The noise schedule.
+        t: An int, or int64 (batch,), in 1 … T.
+        variance: "beta", the variance of the noise added from s to t, or "beta_tilde",
+            that of the posterior (equation ``posterior-variance``).
+        s: An earlier time, if not t - 1.
+
+    Returns:
+        float64 of the shape of ``t``.
+
+    Raises:
+        TypeError, ValueError: If a time is of another type or out of range, or there
+            is no variance of that name.
     """
     check_time(schedule, t)
+    value = step_variance(schedule, t, variance, s)
+    return torch.as_tensor(value, dtype=torch.float64, device=schedule.beta.device)
+
+
+def step_variance(
+    schedule: NoiseSchedule,
+    t: int | Tensor,
+    variance: str,
+    s: int | Tensor | None = None,
+) -> float | Tensor:
+    """``reverse_variance`` as a number for int times, like ``mean_coefficients``."""
+    abar_t, abar_s = _both_ends(schedule, t, s)
+    beta = 1 - abar_t / abar_s
     if variance == "beta":
-        return schedule.beta[t] if s is None else _long_beta(schedule, t, s)
+        return beta
     if variance == "beta_tilde":
-        return posterior_variance(schedule, t, s)
+        return (1 - abar_s) / (1 - abar_t) * beta
     raise ValueError(
         f"variance={variance!r}: no such choice of σ_t². Use 'beta' or 'beta_tilde'"
     )
+
+
+def _both_ends(
+    schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor | None
+) -> tuple[float | Tensor, float | Tensor]:
+    """ᾱ at both ends of the step from t to s."""
+    if s is None:
+        return schedule.abar(t), schedule.abar(t - 1)
+    check_earlier(schedule, t, s)
+    return schedule.abar(t), schedule.abar(s)

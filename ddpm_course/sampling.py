@@ -1,20 +1,26 @@
-"""Sampling: from noise to data, by calling the denoiser again and again.
+"""Sampling: from noise to data, one reverse step after another.
 
-A step leads from time t to any earlier time s. It is a function
-``step(schedule, x_t, x0_hat, t, s, z)`` of the noisy data, the denoiser's x̂_0 and
-standard normal noise ``z``: ``ancestral_step`` is the documents', with s = t - 1;
-``ddim_step`` does without new noise. Options of a step are set with
-``functools.partial``, as in ``partial(ancestral_step, variance="beta_tilde")``.
+A step leads from time t to any earlier time s. It is a plain function
 
-``x_t``, ``x0_hat`` and ``z`` have one shape (batch, …), float32 or float64; ``t`` and
-``s`` are ints or int64 tensors (batch,) with 0 <= s < t <= T. The result has the shape
-of the data. Anything else raises TypeError or ValueError.
+    step(schedule, x_t, x0_hat, t, s, z) -> x_s
+
+of the noisy data, the denoiser's guess x̂_0 and standard normal noise ``z`` (zeros in
+the last step). ``ancestral_step`` is that of the documents, where s = t - 1;
+``ddim_step`` adds no new noise. Set options with ``functools.partial``, as in
+``partial(ancestral_step, variance="beta_tilde")``, or write a step of your own: the
+loop calls it at every step, as it is.
+
+Both steps are linear, x_s = on_x_t x_t + on_x0 x̂_0 + sigma z. Their coefficients come
+from a function of their own, which takes whole arrays of times too. At int times they
+are plain numbers, a microsecond of arithmetic on ᾱ_t and ᾱ_s, which the schedule holds
+for all times: there is nothing to look up on a GPU.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from operator import index
 
@@ -22,18 +28,56 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ddpm_course.checks import check_data, check_time
-from ddpm_course.parameterization import Denoiser, eps_from_x0, mean_from_x0
-from ddpm_course.posterior import posterior_variance, reverse_variance
+from ddpm_course.checks import (
+    check_data,
+    check_form,
+    check_schedule,
+    check_shape,
+    check_time,
+    is_finite,
+)
+from ddpm_course.parameterization import Denoise
+from ddpm_course.posterior import mean_coefficients, step_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
-#: (x_t, t) → x̂_0 for an int t, such as a ``Denoiser``, an exact one, or any function.
-Denoise = Callable[[Tensor, int], Tensor]
 Step = Callable[..., Tensor]
+Coefficients = tuple[float | Tensor, float | Tensor, float | Tensor]
 
-#: Numbers given to the denoiser in one call, so that its memory stays bounded; 668
-#: images of 28 × 28. The U-Net of the book then takes about a gigabyte.
+#: Numbers that go into one call of the denoiser, so that its memory stays bounded:
+#: 668 images of 28 × 28, for which the U-Net of the book takes about a gigabyte.
 CALL_SIZE = 2**19
+
+
+def ancestral_coefficients(
+    schedule: NoiseSchedule,
+    t: int | Tensor,
+    s: int | Tensor,
+    variance: str = "beta",
+) -> Coefficients:
+    """(on_x_t, on_x0, sigma) of the ancestral step: the posterior mean, and σ.
+
+    Numbers for int times, float64 (batch,) for tensors of times. ``variance`` is σ²,
+    "beta" or "beta_tilde".
+    """
+    on_x0, on_x_t = mean_coefficients(schedule, t, s)
+    return on_x_t, on_x0, step_variance(schedule, t, variance, s) ** 0.5
+
+
+def ddim_coefficients(
+    schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor, eta: float = 0.0
+) -> Coefficients:
+    """(on_x_t, on_x0, sigma) of the DDIM step (``ddim-step``, ``ddim-sigma``).
+
+    The guess x̂_0 keeps its share √ᾱ_s; the noise (x_t - √ᾱ_t x̂_0) / √(1 - ᾱ_t) that x_t
+    has with this guess fills the rest of the variance 1 - ᾱ_s. As
+    ``ancestral_coefficients`` otherwise; ``eta`` is the share of new noise, in [0, 1].
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta={eta}: expected 0 (no new noise) … 1 (ancestral)")
+    sigma2 = eta**2 * step_variance(schedule, t, "beta_tilde", s)
+    abar_t, abar_s = schedule.abar(t), schedule.abar(s)
+    on_x_t = ((1 - abar_s - sigma2) / (1 - abar_t)) ** 0.5
+    return on_x_t, abar_s**0.5 - on_x_t * abar_t**0.5, sigma2**0.5
 
 
 def ancestral_step(
@@ -47,14 +91,26 @@ def ancestral_step(
 ) -> Tensor:
     """A draw from p_θ(x_s | x_t): mean + σ z (equation ``ancestral-step``).
 
-    Algorithm 2 of the slides; sampling, the complete inference algorithm.
-    ``variance`` is σ², "beta" or "beta_tilde". The noise is added as it is given: at
-    s = 0 it should be 0, as in ``sample``.
+    Algorithm 2 of the slides; sampling, the complete inference algorithm. The noise is
+    added as it is given: at s = 0 it should be 0, as it is in ``sample``.
+
+    Args:
+        schedule: The noise schedule.
+        x_t: Noisy data, shape (batch, …), float32 or float64.
+        x0_hat: The denoiser's guess, of that shape.
+        t: An int, or int64 (batch,), in 1 … T.
+        s: An earlier time, in 0 … t - 1.
+        z: Standard normal noise of that shape.
+        variance: σ²: "beta" or "beta_tilde".
+
+    Returns:
+        x_s, of the shape of ``x_t``.
+
+    Raises:
+        TypeError, ValueError: If an argument is of another type, shape or range.
     """
-    check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
-    mean = mean_from_x0(schedule, x_t, t, x0_hat, s)
-    sigma = reverse_variance(schedule, t, variance, s).sqrt()
-    return mean + along_batch(sigma, x_t) * z
+    coefficients = partial(ancestral_coefficients, variance=variance)
+    return _linear_step(schedule, x_t, x0_hat, t, s, z, coefficients)
 
 
 def ddim_step(
@@ -66,34 +122,36 @@ def ddim_step(
     z: Tensor,
     eta: float = 0.0,
 ) -> Tensor:
-    """To x_s along the noise that x_t has (equation ``ddim-step``).
+    """To x_s along the noise that x_t already has (equation ``ddim-step``).
 
-    With ``eta`` = 0 nothing is drawn; with 1 it is the ancestral step with variance
-    "beta_tilde", whatever the stride. Raises ValueError for an eta outside [0, 1].
+    With ``eta`` = 0 the step adds no noise; with 1 it is the ancestral step with
+    variance "beta_tilde", for every stride. The other arguments, the result and the
+    errors are those of ``ancestral_step``.
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta={eta}: expected 0 (no new noise) … 1 (ancestral)")
-    check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
-    # ε of the x̂_0 at hand, not of the network: x̂_0 may have been clipped
-    eps_hat = eps_from_x0(schedule, x_t, t, x0_hat)
+    coefficients = partial(ddim_coefficients, eta=eta)
+    return _linear_step(schedule, x_t, x0_hat, t, s, z, coefficients)
+
+
+def _linear_step(
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    x0_hat: Tensor,
+    t: int | Tensor,
+    s: int | Tensor,
+    z: Tensor,
+    coefficients: Callable[..., Coefficients],
+) -> Tensor:
+    """x_s = on_x_t x_t + on_x0 x̂_0 + sigma z, between the checks."""
+    check_form(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
+    check_time(schedule, t, x_t)
     check_time(schedule, s, x_t, first=0, name="s")
-    variance = eta**2 * posterior_variance(schedule, t, s)
-    abar_s = schedule.alpha_bar[s]
-    return (
-        along_batch(abar_s.sqrt(), x_t) * x0_hat
-        + along_batch((1 - abar_s - variance).sqrt(), x_t) * eps_hat
-        + along_batch(variance.sqrt(), x_t) * z
+    on_x_t, on_x0, sigma = (
+        along_batch(number, x_t) for number in coefficients(schedule, t, s)
     )
-
-
-def sparse_times(T: int, steps: int) -> list[int]:
-    """T, …, 0 in ``steps`` steps of nearly equal length: steps + 1 ints that fall.
-
-    Raises ValueError unless 1 <= steps <= T.
-    """
-    if not 1 <= steps <= T:
-        raise ValueError(f"steps={steps}: expected 1 … T = {T}")
-    return [round(T * k / steps) for k in range(steps, -1, -1)]
+    x_s = on_x_t * x_t + on_x0 * x0_hat + sigma * z
+    if not is_finite(x_s):  # one look instead of three; now name the one to blame
+        check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
+    return x_s
 
 
 def reverse_process(
@@ -107,40 +165,37 @@ def reverse_process(
     generator: torch.Generator | None = None,
     progress: bool = False,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """The chain from ``x_T`` (n, …) back to data: yields (s, x_s, x̂_0) at each step.
+    """The chain from ``x_T`` back to data: Algorithm 2, state by state.
 
-    ``denoiser(x_t, t)`` gives x̂_0 for an int t. ``steps`` is the number of steps,
-    evenly spread, or all times from T down to 0; every time is visited unless it is
-    given. At most ``chunk`` elements go into one call; the noise does not depend on it.
+    Args:
+        denoiser: Any callable (x_t, t) → x̂_0 for an int t.
+        schedule: The noise schedule.
+        x_T: Where the chain starts, shape (n, …), float32 or float64.
+        step: A function (schedule, x_t, x0_hat, t, s, z) → x_s.
+        steps: Number of sampling steps, evenly spread, or all times from T down to 0.
+            Every time is visited unless it is given.
+        chunk: Elements that go into one call of the denoiser at most. The noise does
+            not depend on it.
+        generator: Draws the noise; must live on the schedule's device.
+        progress: Shows a progress bar.
 
-    ``step`` must be linear in x_t, x̂_0 and z. It is called once, on the CPU, for all
-    times: its coefficients are what the loop uses. Raises ValueError, at the first
-    step, for one that is not linear, other times or sizes, a generator on another
-    device, or a denoiser of another schedule. Warns of a network whose dropout is on.
+    Yields:
+        (s, x_s, x̂_0) after each step.
+
+    Raises:
+        TypeError, ValueError: At the first step, for times, devices or a schedule that
+            don't fit. At any step, for a result that changes shape.
     """
-    _check_loop(denoiser, schedule, generator)
-    times = _times(schedule.T, steps)
-    if chunk is None:
-        chunk = max(1, CALL_SIZE // max(1, x_T[:1].numel()))
-    if chunk < 1:
-        raise ValueError(f"chunk={chunk}: expected how many images a call, >= 1")
-    # nan stays nan: looking at the first and the last step is enough, and quicker
-    inside = denoiser.unchecked if type(denoiser) is Denoiser else denoiser
-    x, z, numbers = x_T, torch.empty_like(x_T), _coefficients(step, schedule, times)
-    bar = tqdm(pairwise(times), total=len(numbers), disable=not progress)
-    for (t, s), (on_x_t, on_x0, sigma) in zip(bar, numbers, strict=True):
-        with torch.no_grad():  # not around the yield: it would reach the caller
-            at_an_end = t == schedule.T or s == 0
-            guess = denoiser if at_an_end else inside
-            if len(x) <= chunk:
-                x0_hat = guess(x, t)
-            else:
-                x0_hat = torch.cat([guess(part, t) for part in x.split(chunk)])
-            if at_an_end or x0_hat.shape != x.shape:
-                check_data(schedule, x_t=x, x0_hat=x0_hat)
-            x = (on_x_t * x).add_(x0_hat, alpha=on_x0)
-            if sigma > 0:
-                x = x.add_(z.normal_(generator=generator), alpha=sigma)
+    _check_loop(denoiser, schedule, x_T, generator)
+    denoise = in_chunks(denoiser, chunk)
+    x, times = x_T, visited_times(schedule.T, steps)
+    for t, s in tqdm(pairwise(times), total=len(times) - 1, disable=not progress):
+        with torch.no_grad():
+            x0_hat = denoise(x, t)
+            z = _noise(x, generator) if s > 0 else torch.zeros_like(x)
+            x_s = step(schedule, x, x0_hat, t, s, z)
+            check_shape("step(...)", x_s, x)
+            x = x_s
         yield s, x, x0_hat
 
 
@@ -156,26 +211,40 @@ def sample(
     dtype: torch.dtype = torch.float32,
     progress: bool = False,
 ) -> Tensor:
-    """New data of ``shape`` (n, …), on the schedule's device; Algorithm 2 as it stands.
+    """New data from noise: the end of ``reverse_process``, whose options it shares.
 
-    x_T and all noise are drawn from ``generator``, which must live on that device:
-    the same seed gives the same samples, to the last bit, and to rounding whatever
-    ``chunk`` is. The other arguments are those of ``reverse_process``, which gives the
-    states on the way too. Raises ValueError if the samples are not finite.
+    The same seed gives the same samples, to the last bit, and up to rounding for every
+    ``chunk``.
+
+    Args:
+        denoiser: Any callable (x_t, t) → x̂_0 for an int t.
+        schedule: The noise schedule; the samples are on its device.
+        shape: (n, …).
+        step, steps, chunk, generator, progress: As in ``reverse_process``; the
+            generator draws x_T too.
+        dtype: float32 or float64.
+
+    Returns:
+        x_0, of that shape and dtype.
+
+    Raises:
+        TypeError, ValueError: As ``reverse_process`` does, and if a sample is not
+            finite.
     """
-    device = schedule.beta.device
-    x_T = torch.empty(*shape, dtype=dtype, device=device).normal_(generator=generator)
+    check_schedule(schedule)
+    x_0 = _noise(
+        torch.empty(*shape, dtype=dtype, device=schedule.beta.device), generator
+    )
     states = reverse_process(
         denoiser,
         schedule,
-        x_T,
+        x_0,
         step=step,
         steps=steps,
         chunk=chunk,
         generator=generator,
         progress=progress,
     )
-    x_0 = x_T
     for _, x_0, _ in states:  # noqa: B007, the last one is the result
         pass
     if not x_0.isfinite().all():  # on a GPU this is the first look
@@ -186,16 +255,73 @@ def sample(
     return x_0
 
 
+def sparse_times(T: int, steps: int) -> list[int]:
+    """T, …, 0 in ``steps`` steps of nearly equal length: steps + 1 falling ints.
+
+    Raises ValueError unless 1 <= steps <= T.
+    """
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps={steps}: expected 1 … T = {T}")
+    return [round(T * k / steps) for k in range(steps, -1, -1)]
+
+
+def visited_times(T: int, steps: int | Sequence[int] | None) -> list[int]:
+    """The times of a chain, from T to 0: all, that many, or those that are given.
+
+    Raises ValueError for times that don't fall from T to 0.
+    """
+    if steps is None:
+        return list(range(T, -1, -1))
+    if not isinstance(steps, Sequence):
+        return sparse_times(T, index(steps))
+    times = [index(t) for t in steps]
+    if times[:1] != [T] or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
+        raise ValueError(
+            f"steps={times}: expected a number of steps, or times that fall from "
+            f"T = {T} to 0"
+        )
+    return times
+
+
+def in_chunks(denoiser: Denoise, chunk: int | None = None) -> Denoise:
+    """The same denoiser, given at most ``chunk`` elements at a time.
+
+    By default as many as make up ``CALL_SIZE`` numbers. Raises ValueError for
+    chunk < 1.
+    """
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk={chunk}: expected how many images a call, >= 1")
+
+    def denoise(x_t: Tensor, t: int | Tensor) -> Tensor:
+        size = chunk or max(1, CALL_SIZE // max(1, x_t[:1].numel()))
+        parts = x_t.split(size) if len(x_t) > size else [x_t]
+        times = t.split(size) if isinstance(t, Tensor) else [t] * len(parts)
+        guesses = [denoiser(x, time) for x, time in zip(parts, times, strict=True)]
+        for x, x0_hat in zip(parts, guesses, strict=True):
+            check_shape("denoiser(x_t, t)", x0_hat, x)
+        return torch.cat(guesses) if len(parts) > 1 else guesses[0]
+
+    return denoise
+
+
+def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.empty_like(like).normal_(generator=generator)
+
+
 def _check_loop(
-    denoiser: Denoise, schedule: NoiseSchedule, generator: torch.Generator | None
+    denoiser: Denoise,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    generator: torch.Generator | None,
 ) -> None:
+    check_data(schedule, x_T=x_T)
     own = getattr(denoiser, "schedule", schedule)
     if own.beta.device != schedule.beta.device:
         raise ValueError(
             f"the denoiser's schedule is on {own.beta.device}, the other on "
             f"{schedule.beta.device}: sample with denoiser.schedule"
         )
-    if own is not schedule and not torch.equal(own.alpha_bar, schedule.alpha_bar):
+    if own.numbers != schedule.numbers:
         raise ValueError(
             "the denoiser was made with another schedule: sample with that one"
         )
@@ -211,42 +337,3 @@ def _check_loop(
         for layer in network.modules()
     ):
         warnings.warn("dropout is on: call network.eval() first", stacklevel=3)
-
-
-def _times(T: int, steps: int | Sequence[int] | None) -> list[int]:
-    """The times that are visited, from T to 0."""
-    if steps is None:
-        return list(range(T, -1, -1))
-    if not isinstance(steps, Sequence):
-        return sparse_times(T, index(steps))
-    times = [index(t) for t in steps]
-    if times[:1] != [T] or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
-        raise ValueError(
-            f"steps={times}: expected a number of steps, or times that fall from "
-            f"T = {T} to 0"
-        )
-    return times
-
-
-def _coefficients(
-    step: Step, schedule: NoiseSchedule, times: Sequence[int]
-) -> list[tuple[float, ...]]:
-    """What each step multiplies x_t, x̂_0 and z with: numbers, made once.
-
-    A step is linear in the three, so they are what it makes of (1, 0, 0), (0, 1, 0)
-    and (0, 0, 1), here for all times at once. A fourth call tells whether it is. The
-    last step adds no noise.
-    """
-    n = len(times) - 1
-    t, s = (torch.tensor(part).repeat(4) for part in (times[:-1], times[1:]))
-    probe = torch.tensor([[300.0], [-500.0], [700.0]])  # out of any range of clipping
-    x_t, x0, z = torch.cat([torch.eye(3), probe], 1).double().repeat_interleave(n, 1)
-    *rows, fourth = step(schedule.to("cpu"), x_t, x0, t, s, z).reshape(4, n)
-    combined = sum(p * row for p, row in zip(probe.flatten(), rows, strict=True))
-    if not torch.allclose(combined, fourth, rtol=1e-6, atol=1e-6):
-        raise ValueError(
-            "step is not linear in x_t, x0_hat and z: to clip the guess, use "
-            "Denoiser(..., clip=1)"
-        )
-    rows[2][-1] = 0
-    return list(zip(*(row.tolist() for row in rows), strict=True))

@@ -1,7 +1,7 @@
 """Noise schedules: how much noise each step of the forward process adds.
 
-Time runs t = 1 … T. Every array of a schedule has length T + 1 and is indexed
-by t itself; entry 0 is the clean image (ᾱ_0 = 1), so t = 1 is no special case.
+Time runs t = 1 … T. Every array of a schedule has length T + 1 and is indexed by t
+itself; entry 0 is the clean image (ᾱ_0 = 1), so t = 1 needs no special case.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -19,18 +20,27 @@ MAX_FINAL_ALPHA_BAR = 0.01
 
 
 def linear_betas(T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Tensor:
-    """β_t on a straight line from β_1 to β_T: float64, shape (T,), first entry t = 1.
+    """β_t on a straight line from β_1 to β_T (equation ``linear-schedule``).
 
-    Equation ``linear-schedule``. Raises ValueError for a bad T, β_1 or β_T.
+    Args:
+        T: Number of steps.
+        beta_1: First variance, in (0, 1).
+        beta_T: Last variance, in [beta_1, 1).
+
+    Returns:
+        float64, shape (T,); the first entry belongs to t = 1.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
     _check_ends(T, beta_1, beta_T)
     return torch.linspace(beta_1, beta_T, T, dtype=torch.float64)
 
 
 def quadratic_betas(T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Tensor:
-    """√β_t on a straight line from √β_1 to √β_T: float64, shape (T,).
+    """√β_t on a straight line from √β_1 to √β_T (equation ``quadratic-schedule``).
 
-    Equation ``quadratic-schedule``. Raises ValueError for a bad T, β_1 or β_T.
+    Arguments, result and errors are those of ``linear_betas``.
     """
     _check_ends(T, beta_1, beta_T)
     return torch.linspace(beta_1**0.5, beta_T**0.5, T, dtype=torch.float64) ** 2
@@ -39,10 +49,12 @@ def quadratic_betas(T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Tenso
 def sigmoid_betas(
     T: int, beta_1: float = 1e-4, beta_T: float = 0.02, steepness: float = 6.0
 ) -> Tensor:
-    """β_t on a logistic curve between β_1 and β_T: float64, shape (T,).
+    """β_t on a logistic curve from β_1 to β_T (equation ``sigmoid-schedule``).
 
-    The curve is read from -steepness to +steepness; at 0 it is flat.
-    Equation ``sigmoid-schedule``. Raises ValueError for a bad argument.
+    Arguments, result and errors are those of ``linear_betas``; in addition
+
+    Args:
+        steepness: The curve is read from -steepness to +steepness, so 0 makes it flat.
     """
     _check_ends(T, beta_1, beta_T)
     if not 0 <= steepness < math.inf:
@@ -52,9 +64,17 @@ def sigmoid_betas(
 
 
 def cosine_alpha_bar(T: int, s: float = 0.008) -> Tensor:
-    """ᾱ_t on a squared cosine, before any clipping: float64, shape (T + 1,).
+    """ᾱ_t on a squared cosine, before any clipping (equation ``cosine-schedule``).
 
-    Equation ``cosine-schedule``. Raises ValueError for a bad T or s.
+    Args:
+        T: Number of steps.
+        s: Small offset >= 0 that keeps the first steps from vanishing.
+
+    Returns:
+        float64, shape (T + 1,).
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
     _check_T(T)
     if not 0 <= s < math.inf:
@@ -65,19 +85,29 @@ def cosine_alpha_bar(T: int, s: float = 0.008) -> Tensor:
 
 
 def betas_from_alpha_bar(alpha_bar: Tensor) -> Tensor:
-    """β_t = 1 - ᾱ_t / ᾱ_{t-1}, shape (T,), from ᾱ_0 … ᾱ_T, shape (T + 1,).
+    """β_t = 1 - ᾱ_t / ᾱ_{t-1} (equation ``beta-from-alpha-bar``).
 
-    Equation ``beta-from-alpha-bar``.
+    Takes ᾱ_0 … ᾱ_T, shape (T + 1,), and returns β_1 … β_T, shape (T,).
     """
     return 1 - alpha_bar[1:] / alpha_bar[:-1]
 
 
 def cosine_betas(T: int, s: float = 0.008, max_beta: float = 0.999) -> Tensor:
-    """β_t of the squared cosine: float64, shape (T,).
+    """β_t of the squared cosine, clipped at ``max_beta``.
 
-    Its ᾱ_T is 0 and would make the last β 1: that one is clipped at max_beta.
-    Equations ``cosine-schedule`` and ``beta-from-alpha-bar``. Raises ValueError
-    for a bad argument.
+    The unclipped ᾱ_T is 0, which would make the last β equal to 1. Equations
+    ``cosine-schedule`` and ``beta-from-alpha-bar``.
+
+    Args:
+        T: Number of steps.
+        s: Small offset >= 0.
+        max_beta: Upper limit for every β, in (0, 1).
+
+    Returns:
+        float64, shape (T,).
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
     if not 0 < max_beta < 1:
         raise ValueError(
@@ -88,27 +118,41 @@ def cosine_betas(T: int, s: float = 0.008, max_beta: float = 0.999) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
-    """A schedule as a value: float64 tensors of shape (T + 1,), index = t.
+    """A schedule as a value: float64 tensors of shape (T + 1,), indexed by t.
 
-    ``alpha = 1 - beta``, ``alpha_bar`` is its running product and
-    ``snr = alpha_bar / (1 - alpha_bar)``; entry 0 is the clean image:
-    beta 0, alpha 1, alpha_bar 1, snr infinite.
+    Entry 0 is the clean image: beta 0, alpha 1, alpha_bar 1, snr infinite. Build one
+    with ``from_betas`` or ``make_schedule``.
+
+    Attributes:
+        beta: Variance of the noise that step t adds.
+        alpha: ``1 - beta``.
+        alpha_bar: Running product of ``alpha``.
+        snr: ``alpha_bar / (1 - alpha_bar)``.
+        numbers: ᾱ_0 … ᾱ_T once more, as plain numbers: at an int t all arithmetic
+            is then ordinary float arithmetic, and a loop on a GPU never waits.
     """
 
     beta: Tensor
     alpha: Tensor
     alpha_bar: Tensor
     snr: Tensor
+    numbers: tuple[float, ...] = field(repr=False)
 
     @classmethod
     def from_betas(cls, betas: Tensor) -> NoiseSchedule:
-        """The schedule of β_1 … β_T, a 1-D tensor that does not decrease.
+        """The schedule with these variances.
 
-        Equations ``alpha``, ``alpha-bar``, ``snr``. Raises ValueError unless
-        every β is inside (0, 1); warns when ᾱ_T is far from 0.
+        Equations ``alpha``, ``alpha-bar``, ``snr``. Warns if ᾱ_T is far from 0, since
+        x_T is then not pure noise.
+
+        Args:
+            betas: β_1 … β_T, shape (T,), each in (0, 1).
+
+        Raises:
+            TypeError: If ``betas`` is complex or not numeric.
+            ValueError: If the shape is wrong, or some 1 - β is not in (0, 1).
         """
-        betas = torch.as_tensor(betas, dtype=torch.float64)
-        _check_betas(betas)
+        betas = _as_betas(betas)
         beta = torch.cat([betas.new_zeros(1), betas])
         alpha = 1 - beta
         alpha_bar = torch.cumprod(alpha, dim=0)
@@ -120,16 +164,27 @@ class NoiseSchedule:
                 "beta_1 and beta_T by 1000 / T).",
                 stacklevel=2,
             )
-        return cls(beta, alpha, alpha_bar, alpha_bar / (1 - alpha_bar))
+        snr = alpha_bar / (1 - alpha_bar)
+        return cls(beta, alpha, alpha_bar, snr, tuple(alpha_bar.tolist()))
 
     @property
     def T(self) -> int:
         """The number of steps."""
-        return len(self.beta) - 1
+        return len(self.numbers) - 1
+
+    def abar(self, t: int | Tensor) -> float | Tensor:
+        """ᾱ_t: a number for an int t, float64 (batch,) for a tensor of times."""
+        return self.alpha_bar[t] if isinstance(t, Tensor) else self.numbers[t]
 
     def to(self, device: torch.device | str) -> NoiseSchedule:
         """The same schedule with its tensors on another device."""
-        return NoiseSchedule(*(getattr(self, f.name).to(device) for f in fields(self)))
+        return NoiseSchedule(
+            self.beta.to(device),
+            self.alpha.to(device),
+            self.alpha_bar.to(device),
+            self.snr.to(device),
+            self.numbers,
+        )
 
 
 SCHEDULES: dict[str, Callable[..., Tensor]] = {
@@ -141,10 +196,16 @@ SCHEDULES: dict[str, Callable[..., Tensor]] = {
 
 
 def make_schedule(name: str, T: int = 1000, **parameters: float) -> NoiseSchedule:
-    """The schedule called ``name``: "linear", "quadratic", "cosine" or "sigmoid".
+    """The schedule called ``name``.
 
-    ``parameters`` go to the function of that name (``linear_betas`` …). Raises
-    ValueError for an unknown name.
+    Args:
+        name: "linear", "quadratic", "cosine" or "sigmoid".
+        T: Number of steps.
+        parameters: Passed on to ``linear_betas`` … ``sigmoid_betas``.
+
+    Raises:
+        ValueError: If there is no schedule of that name, or an argument is out of
+            range.
     """
     if name not in SCHEDULES:
         known = ", ".join(repr(known) for known in SCHEDULES)
@@ -155,18 +216,32 @@ def make_schedule(name: str, T: int = 1000, **parameters: float) -> NoiseSchedul
     return NoiseSchedule.from_betas(SCHEDULES[name](T, **parameters))
 
 
-def coefficient(values: Tensor, t: int | Tensor, like: Tensor) -> Tensor:
-    """values[t], shaped to multiply ``like`` of shape (batch, …), in its dtype.
+@overload
+def along_batch(value: float, like: Tensor) -> float: ...
+@overload
+def along_batch(value: Tensor, like: Tensor) -> Tensor: ...
+@overload
+def along_batch(value: float | Tensor, like: Tensor) -> float | Tensor: ...
+def along_batch(value: float | Tensor, like: Tensor) -> float | Tensor:
+    """A coefficient, shaped to multiply ``like`` of shape (batch, …), in its dtype.
 
-    ``values`` has shape (T + 1,). ``t`` is an int, or an int64 tensor of shape
-    (batch,); its range is the caller's to check (``check_time``).
+    A number multiplies everything as it is; a tensor (batch,) has one value for each
+    element of the batch.
     """
-    return along_batch(values[t], like)
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(like.dtype).reshape(value.shape + (1,) * (like.ndim - 1))
 
 
-def along_batch(values: Tensor, like: Tensor) -> Tensor:
-    """One value for all, (), or one each, (batch,), shaped to multiply ``like``."""
-    return values.to(like.dtype).reshape(values.shape + (1,) * (like.ndim - 1))
+def signal_and_noise(
+    schedule: NoiseSchedule, t: int | Tensor, like: Tensor
+) -> tuple[float | Tensor, float | Tensor]:
+    """√ᾱ_t and √(1 - ᾱ_t), shaped to multiply ``like`` (batch, …).
+
+    The range of ``t`` is the caller's to check (``check_time``).
+    """
+    abar = schedule.abar(t)
+    return along_batch(abar**0.5, like), along_batch((1 - abar) ** 0.5, like)
 
 
 def _check_T(T: int) -> None:
@@ -183,23 +258,21 @@ def _check_ends(T: int, beta_1: float, beta_T: float) -> None:
         )
 
 
-def _check_betas(betas: Tensor) -> None:
+def _as_betas(betas: Tensor) -> Tensor:
+    if isinstance(betas, Tensor) and betas.is_complex():
+        raise TypeError(f"betas has dtype {betas.dtype}: expected real variances")
+    betas = torch.as_tensor(betas, dtype=torch.float64)
     if betas.ndim != 1 or len(betas) == 0:
         raise ValueError(
             f"betas has shape {tuple(betas.shape)}: expected (T,), one variance a step"
         )
-    bad = ~((betas > 0) & (betas < 1))  # true for nan as well
+    alphas = 1 - betas
+    bad = ~((alphas > 0) & (alphas < 1))  # true for nan as well
     if bad.any():
         i = int(bad.nonzero()[0])
         raise ValueError(
             f"betas[{i}] = {betas[i]:g} (t = {i + 1}): expected 0 < beta < 1, since "
-            "beta is a variance and 1 - beta must stay positive"
+            "beta is a variance and 1 - beta must stay positive and differ from 1 "
+            "(beta >= 1e-15)"
         )
-    falls = betas.diff() < 0
-    if falls.any():
-        i = int(falls.nonzero()[0])
-        raise ValueError(
-            f"betas falls from {betas[i]:g} to {betas[i + 1]:g} at t = {i + 2}: "
-            "expected a schedule that never decreases; sort it, or check for a "
-            "reversed order"
-        )
+    return betas

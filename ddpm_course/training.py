@@ -1,35 +1,51 @@
-"""Training: a noisy image in, a guess out, the squared error, a step downhill."""
+"""Training: a noisy image in, a guess out, the squared error, a step downhill.
+
+``training_step`` is Algorithm 1. ``train`` repeats it; what keeps a long run safe
+(checkpoints, resuming, a watch for nan) stands around it, in ``lab.runs``.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
-import os
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import index
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ddpm_course.checks import check_network
+from ddpm_course.checks import check_network, check_shape
 from ddpm_course.forward import q_sample
-from ddpm_course.lab import checkpoints
-from ddpm_course.parameterization import check_kind, v_from_x0_eps
-from ddpm_course.schedules import NoiseSchedule
+from ddpm_course.lab.runs import About, Run, share_of_batch
+from ddpm_course.parameterization import check_kind
+from ddpm_course.schedules import NoiseSchedule, signal_and_noise
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. ``batch_size`` is that of all processes together.
+    """How to train.
 
-    ``lr`` is reached after ``warmup`` steps and falls on a cosine to 0 at ``steps``.
-    ``ema`` is the decay of the averaged weights, ``clip`` the largest norm of the
-    gradient, ``amp`` runs the network in bfloat16, ``compile`` compiles it. Raises
-    ValueError for a value out of range.
+    Args:
+        steps: Steps of gradient descent.
+        batch_size: Images a step, of all processes together.
+        lr: The highest learning rate, reached after the warm-up; it then falls to 0
+            on a cosine.
+        warmup: Steps of learning rate warm-up.
+        kind: What the network predicts: "eps", "x0" or "v".
+        ema: Decay of the averaged weights, in [0, 1).
+        clip: The gradient is scaled down to this norm; inf turns it off.
+        amp: Runs the network in bfloat16.
+        compile: Compiles the network first.
+        seed: The same seed gives the same weights.
+
+    Raises:
+        TypeError, ValueError: If a value is of another type or out of range.
     """
 
     steps: int = 1000
@@ -44,27 +60,56 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a number > 0")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema={self.ema}: expected 0 <= ema < 1, such as 0.999")
+        for field in fields(self):  # plain Python values: numpy's cannot be loaded
+            value, plain = getattr(self, field.name), _PLAIN[str(field.type)]
+            try:
+                object.__setattr__(self, field.name, plain(value))
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"{field.name}={value!r} is a {type(value).__name__}: expected "
+                    f"{field.type}"
+                ) from None
+        for name in ("steps", "batch_size"):
+            self._check(name, getattr(self, name) >= 1, "an int >= 1")
+        for name in ("warmup", "seed"):
+            self._check(name, getattr(self, name) >= 0, "an int >= 0")
+        self._check("lr", 0 < self.lr < math.inf, "a number > 0, such as 2e-3")
+        self._check("clip", self.clip > 0, "a number > 0, such as 1")
+        self._check("ema", 0 <= self.ema < 1, "0 <= ema < 1, such as 0.999")
         check_kind(self.kind)
+
+    def _check(self, name: str, good: bool, expected: str) -> None:
+        if not good:
+            raise ValueError(f"{name}={getattr(self, name)}: expected {expected}")
+
+
+def _as_bool(value: object) -> bool:
+    if value not in (True, False):
+        raise TypeError
+    return bool(value)
+
+
+def _as_str(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)
+
+
+_PLAIN: dict[str, Callable] = {
+    "int": index,
+    "float": float,
+    "bool": _as_bool,
+    "str": _as_str,
+}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The trained network, its averaged copy for sampling, and every step's loss."""
+    """The trained network, its average for sampling, and the loss of each step."""
 
     model: nn.Module
     ema: nn.Module
     losses: Tensor
-
-
-def device() -> torch.device:
-    """What DDPM_DEVICE names, else a GPU where there is one, else the CPU."""
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("DDPM_DEVICE") or found)
 
 
 def squared_errors(
@@ -75,21 +120,34 @@ def squared_errors(
     eps: Tensor,
     kind: str = "eps",
 ) -> Tensor:
-    """Mean squared error of each image's prediction, shape (batch,).
+    """The mean squared error of the prediction, image by image.
 
-    ``model(x_t, t)`` predicts what ``kind`` says, "eps", "x0" or "v"; ``x0`` and the
-    standard normal ``eps`` have one shape (batch, …), ``t`` is int64 (batch,) in
-    1 … T. Raises ValueError for another kind.
+    Args:
+        model: Called as ``model(x_t, t)``; predicts what ``kind`` says.
+        schedule: The noise schedule.
+        x0: Clean data, shape (batch, …), float32 or float64.
+        t: int64 (batch,), in 1 … T.
+        eps: Standard normal noise of the shape of ``x0``.
+        kind: "eps", "x0" or "v".
+
+    Returns:
+        Shape (batch,).
+
+    Raises:
+        TypeError, ValueError: If an argument, or what the model returns, is of another
+            type, shape or range.
     """
     check_kind(kind)
     x_t = q_sample(schedule, x0, t, eps)
+    prediction = model(x_t, t)
+    check_shape("model(x_t, t)", prediction, x_t)
     if kind == "v":
-        target = v_from_x0_eps(schedule, x0, t, eps)
+        signal, noise = signal_and_noise(schedule, t, x0)
+        target = signal * eps - noise * x0
     else:
         target = eps if kind == "eps" else x0
     # under autocast the network answers in 16 bits; the loss is taken in x_t's
-    error = model(x_t, t).to(x_t.dtype) - target
-    return error.square().flatten(1).mean(1)
+    return (prediction.to(x_t.dtype) - target).square().flatten(1).mean(1)
 
 
 def simple_loss(
@@ -103,13 +161,13 @@ def simple_loss(
     """L_simple: the mean of ``squared_errors`` over the batch, a scalar.
 
     Slides, reverse process 14; training, step 4. A mean over the coordinates too, so
-    that a learning rate means the same for images of any size.
+    that a learning rate means the same for images of every size.
     """
     return squared_errors(model, schedule, x0, t, eps, kind).mean()
 
 
 def learning_rate(step: int, settings: Settings) -> float:
-    """The learning rate of a step 0, 1, …: a linear warm-up, then a half cosine."""
+    """The learning rate of step 0, 1, …: a linear warm-up, then half a cosine."""
     if step < settings.warmup:
         return settings.lr * (step + 1) / settings.warmup
     rest = max(1, settings.steps - settings.warmup)
@@ -119,15 +177,56 @@ def learning_rate(step: int, settings: Settings) -> float:
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
-    """Move the averaged weights towards the model's, after step 0, 1, ….
+    """Move the averaged weights toward the model's, after step 0, 1, ….
 
-    Early on the decay is smaller, (1 + step) / (10 + step): an average that began
-    with noise would keep it for long.
+    Early on the decay is smaller, (1 + step) / (10 + step): an average that started
+    from noise would keep it for long.
     """
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), weight)
+    decay = min(decay, (1 + step) / (10 + step))
+    average = get_ema_multi_avg_fn(decay)
+    average(list(ema.parameters()), list(model.parameters()), step)
     for averaged, current in zip(ema.buffers(), model.buffers(), strict=True):
         averaged.copy_(current)
+
+
+def draw_batch(
+    data: Tensor, T: int, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x_0, t and ε for a batch; under torchrun, this process's share of it.
+
+    Every process draws the whole batch, so that n processes make the very step that
+    one would.
+    """
+    index = torch.randint(len(data), (size,), generator=generator, device=data.device)
+    t = torch.randint(1, T + 1, (size,), generator=generator, device=data.device)
+    x0 = data[index]
+    eps = torch.empty_like(x0).normal_(generator=generator)
+    share = share_of_batch(size)
+    return x0[share], t[share], eps[share]
+
+
+def training_step(
+    network: Callable[[Tensor, Tensor], Tensor],
+    run: Run,
+    schedule: NoiseSchedule,
+    data: Tensor,
+    step: int,
+) -> Tensor:
+    """One turn of Algorithm 1: draw, predict, compare, go downhill; returns the loss.
+
+    ``network`` is ``run.model`` as it is called: compiled, in 16 bits, or distributed.
+    """
+    settings = run.settings
+    x0, t, eps = draw_batch(data, schedule.T, settings.batch_size, run.generator)
+    loss = simple_loss(network, schedule, x0, t, eps, settings.kind)
+    run.optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip)
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(step, settings)
+    run.optimizer.step()
+    update_ema(run.ema, run.model, step, settings.ema)
+    return loss.detach()
 
 
 def train(
@@ -139,97 +238,71 @@ def train(
     checkpoint: Path | str | None = None,
     save_every: int = 500,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
     check_every: int = 50,
-    about: dict | None = None,
+    about: About | None = None,
 ) -> Trained:
-    """Train the network on ``data`` (N, …), in place, and return it with its average.
+    """Train the network on ``data``, in place, and return it with its average.
 
-    All runs on the device of the model. The same settings and data give the same
-    weights, on a CPU to the last bit; with ``checkpoint`` the state is saved every
-    ``save_every`` steps, and ``resume=True`` goes on from there as if nothing had
-    happened. ``about`` is kept in it, plain values that say what was trained. Under
-    torchrun every process takes its share of each batch.
+    Everything runs on the model's device. The same settings and data give the same
+    weights, on a CPU to the last bit if the number of threads is the same. Under
+    torchrun every process takes its share of each batch, and the returned losses are
+    those of its own share.
 
-    Raises FloatingPointError when the loss or the weights are no longer finite (looked
-    at every ``check_every`` steps, so that a GPU need not wait); model and checkpoint
-    then hold the last good state. Raises CheckpointError for a checkpoint of another
-    run, ValueError for a folder in its place.
+    Args:
+        model: The network, called as ``model(x_t, t)``.
+        schedule: The noise schedule.
+        data: Shape (N, …), floats; images in [-1, 1].
+        settings: How to train; ``Settings()`` if not given.
+        checkpoint: A file that keeps the state of the run.
+        save_every: Steps between two checkpoints.
+        resume: Go on from the checkpoint, if there is one, as if nothing had happened.
+            A larger ``settings.steps`` prolongs a run.
+        overwrite: Start anew although the checkpoint exists.
+        progress: Shows a progress bar.
+        check_every: Steps between two looks at the loss, so that a GPU need not wait
+            in between.
+        about: What is trained, kept in the checkpoint for whoever reads it.
+
+    Returns:
+        The network and its average, both in eval mode, and every step's loss.
+
+    Raises:
+        TypeError, ValueError: If an argument makes no sense.
+        FloatingPointError: If the loss or the weights are no longer finite. With a
+            checkpoint the last good state is restored from it.
+        CheckpointError: If the checkpoint is damaged, belongs to another run or
+            network, is in use by another process, or exists and neither ``resume`` nor
+            ``overwrite`` is set.
+        KeyboardInterrupt, SystemExit: After Ctrl-C or SIGTERM, with the state saved.
     """
-    if checkpoint and Path(checkpoint).is_dir():
-        raise ValueError(f"checkpoint={checkpoint} is a folder: give a file in it")
-    if save_every < 1 or check_every < 1:
-        raise ValueError(
-            f"save_every={save_every}, check_every={check_every}: expected steps, >= 1"
-        )
     settings = settings or Settings()
-    place = next(model.parameters()).device
-    share = _share(settings.batch_size)
-    data, schedule = data.to(place), schedule.to(place)
+    data, place = _check_data(data), _check_model(model)
+    schedule = schedule.to(place)
     check_network(model, schedule)
-    generator = torch.Generator(place).manual_seed(settings.seed)
-    ema = copy.deepcopy(model).eval().requires_grad_(False)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr)
-    losses = torch.zeros(settings.steps, device=place)
-    state = checkpoints.State(
-        model, ema, optimizer, generator, losses, settings, about or {}
+    run = Run(
+        model=model,
+        ema=copy.deepcopy(model).eval().requires_grad_(False),
+        # on a GPU its default already updates all weights at once ("foreach")
+        optimizer=torch.optim.Adam(model.parameters(), lr=settings.lr),
+        generator=torch.Generator(place).manual_seed(settings.seed),
+        losses=torch.zeros(settings.steps, device=place),
+        settings=settings,
+        about=about,
+        schedule=schedule,
+        data=data,
     )
-    start = state.load(checkpoint) if resume and checkpoint else 0
-
-    network = _network(model.train(), settings, place)
-    good = state.snapshot()
-    bar = tqdm(
-        range(start, settings.steps),
-        initial=start,
-        total=settings.steps,
-        disable=not progress or _rank() > 0,
-    )
-    for step in bar:
-        # every process draws the whole batch and takes its share: n processes make
-        # the very step that one would
-        index = torch.randint(
-            len(data), (settings.batch_size,), generator=generator, device=place
-        )
-        t = torch.randint(
-            1, schedule.T + 1, index.shape, generator=generator, device=place
-        )
-        x0 = data[index]
-        eps = torch.empty_like(x0).normal_(generator=generator)
-        loss = simple_loss(
-            network, schedule, x0[share], t[share], eps[share], settings.kind
-        )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, settings)
-        optimizer.step()
-        update_ema(ema, model, step, settings.ema)
-        losses[step] = loss.detach()
-
-        done, save = step + 1, checkpoint and (step + 1) % save_every == 0
-        if save or done % check_every == 0 or done == settings.steps:
-            # a loss tells of the weights before its step: look at those behind it too
-            norms = torch.stack(torch._foreach_norm(list(model.parameters())))
-            mean = losses[max(0, done - check_every) : done].mean()
-            recent, size = torch.stack([mean, norms.sum()]).tolist()  # one wait
-            if not math.isfinite(recent + size):
-                state.restore(good)
-                raise FloatingPointError(
-                    f"the loss is {recent} within the {check_every} steps before step "
-                    f"{done}, the size of the weights {size}; the last good state is "
-                    f"restored. Lower lr ({settings.lr}) or clip ({settings.clip}), "
-                    "and look for nan in the data"
-                )
-            good = state.snapshot()
-            bar.set_postfix(loss=f"{recent:.4f}")
-        if checkpoint and (save or done == settings.steps) and _rank() == 0:
-            state.save(checkpoint, done)
-    return Trained(model.eval(), ema, losses.cpu())
+    data = data.to(place, next(model.parameters()).dtype)
+    network = _as_called(model.train(), settings, place)
+    with run.kept_in(checkpoint, resume=resume, overwrite=overwrite):
+        for step in run.steps(save_every, check_every, progress):
+            run.losses[step] = training_step(network, run, schedule, data, step)
+    return Trained(model.eval(), run.ema, run.losses.cpu())
 
 
-def _network(model: nn.Module, settings: Settings, place: torch.device):
-    """The model as the loop calls it: compiled, spread and in 16 bits as asked."""
+def _as_called(model: nn.Module, settings: Settings, place: torch.device) -> Callable:
+    """The model as the loop calls it: compiled, distributed and in 16 bits as asked."""
     network = torch.compile(model) if settings.compile else model
     if dist.is_initialized():
         # the time table is the only buffer, and the same everywhere
@@ -244,17 +317,56 @@ def _network(model: nn.Module, settings: Settings, place: torch.device):
     return in_16_bits
 
 
-def _rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def _share(batch_size: int) -> slice:
-    """This process's part of a batch."""
-    count = dist.get_world_size() if dist.is_initialized() else 1
-    if batch_size % count:
-        raise ValueError(
-            f"batch_size={batch_size} cannot be shared equally by {count} processes: "
-            "use a multiple"
+def _check_model(model: nn.Module) -> torch.device:
+    """The device of a model that can be trained. Raises TypeError or ValueError."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model is a {type(model).__name__}: expected a torch.nn.Module, such as "
+            "UNet()"
         )
-    size = batch_size // count
-    return slice(_rank() * size, (_rank() + 1) * size)
+    parameters = list(model.parameters())
+    if not any(p.requires_grad for p in parameters):
+        raise ValueError(
+            f"model has {len(parameters)} parameters, none of which requires a "
+            "gradient: nothing can be trained; use model.requires_grad_(True)"
+        )
+    return parameters[0].device
+
+
+def _check_data(data: Tensor) -> Tensor:
+    """The data, if they can be trained on. Raises TypeError or ValueError."""
+    if isinstance(data, tuple | list):
+        raise TypeError(
+            f"data is a {type(data).__name__} of {len(data)}: expected one tensor; of "
+            "(images, labels) pass the images, data[0]"
+        )
+    if not isinstance(data, Tensor):
+        raise TypeError(
+            f"data is a {type(data).__name__}: expected a torch tensor; use "
+            "torch.as_tensor(data)"
+        )
+    if not data.is_floating_point():
+        raise TypeError(
+            f"data has dtype {data.dtype}: expected floats, images in [-1, 1]; scale "
+            "8-bit images by data.float() / 127.5 - 1"
+        )
+    if data.ndim < 2 or data.numel() == 0:
+        raise ValueError(
+            f"data has shape {tuple(data.shape)}: expected (N, …) with N >= 1, such as "
+            "(N, 2) for points or (N, 1, 28, 28) for images"
+        )
+    if data.device.type == "meta":  # it has no values
+        return data
+    if not bool(data.isfinite().all()):
+        raise ValueError("data contains nan or inf: expected finite numbers")
+    low, high = (v.item() for v in data.aminmax())
+    images = data.ndim > 2
+    if max(-low, high) > (1.5 if images else 100) or (images and 0 <= low < high):
+        expected = "[-1, 1]" if images else "a few units around 0"
+        warnings.warn(
+            f"data runs from {low:.4g} to {high:.4g}: expected {expected}, since the "
+            "noise has variance 1. Scale it: 2 * data - 1 for data in [0, 1], "
+            "data / 127.5 - 1 for 8-bit images",
+            stacklevel=3,
+        )
+    return data

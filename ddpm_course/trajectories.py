@@ -11,31 +11,36 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from ddpm_course.bound import Denoise, per_image
+from ddpm_course.bound import per_image
 from ddpm_course.checks import check_path
-from ddpm_course.parameterization import mean_from_x0
+from ddpm_course.parameterization import Denoise, mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch, coefficient
+from ddpm_course.schedules import NoiseSchedule, along_batch
 
 
 def log_q_path(schedule: NoiseSchedule, path: Tensor) -> Tensor:
     """log q(x_1, …, x_T | x_0) of a whole path (equation ``forward-path``).
 
-    ``path`` has shape (T + 1, …): x_0 first, x_T last. Returns a scalar, in nats,
-    summed over all coordinates. Raises ValueError for another length.
+    Args:
+        schedule: The noise schedule.
+        path: x_0 … x_T, shape (T + 1, …), float32 or float64.
+
+    Returns:
+        A scalar, in nats, summed over all coordinates, in the dtype of ``path``.
+
+    Raises:
+        TypeError, ValueError: If ``path`` is of another type, dtype or length.
     """
     check_path(schedule, path)
-    t = torch.arange(1, schedule.T + 1, device=path.device)
-    x, x_prev = path[1:], path[:-1]
-    mean = coefficient((1 - schedule.beta).sqrt(), t, x) * x_prev
-    return Normal(mean, coefficient(schedule.beta.sqrt(), t, x)).log_prob(x).sum()
+    beta, x, x_prev = schedule.beta[1:], path[1:], path[:-1]
+    mean = along_batch((1 - beta).sqrt(), x) * x_prev
+    return Normal(mean, along_batch(beta.sqrt(), x)).log_prob(x).sum()
 
 
 def log_q_marginals(schedule: NoiseSchedule, path: Tensor) -> Tensor:
     """log q(x_t | x_0) for t = 1 … T along a path (equation ``marginal``).
 
-    ``path`` has shape (T + 1, …). Returns (T,). Raises ValueError for another
-    length.
+    Takes a path as ``log_q_path`` does and returns float64, shape (T,).
     """
     check_path(schedule, path)
     abar, x = schedule.alpha_bar[1:], path.double()
@@ -50,12 +55,21 @@ def log_p_path(
 ) -> Tensor:
     """log p_θ(x_0, …, x_T) of a whole path (equation ``reverse-path``).
 
-    ``denoiser(x_t, t)`` gives x̂_0 for a batch of times; ``path`` has shape
-    (T + 1, …). σ_t² is ``variance``, "beta" or "beta_tilde", but β_1 at t = 1.
-    Returns a scalar. Raises ValueError for another length or name.
+    Args:
+        denoiser: A callable (x_t, t) → x̂_0 for a batch of times.
+        schedule: The noise schedule.
+        path: x_0 … x_T, shape (T + 1, …), float32 or float64.
+        variance: σ_t²: "beta" or "beta_tilde"; at t = 1 it is β_1 for both.
+
+    Returns:
+        A float64 scalar, in nats.
+
+    Raises:
+        TypeError, ValueError: If ``path`` is of another type, dtype or length, or
+            there is no variance of that name.
     """
     check_path(schedule, path)
-    prior = Normal(0.0, 1.0).log_prob(path[-1].double()).sum()
+    prior = _log_prior(path)
     return prior + _log_p_steps(denoiser, schedule, path, variance).sum()
 
 
@@ -65,11 +79,11 @@ def log_ratios(
     path: Tensor,
     variance: str = "beta",
 ) -> Tensor:
-    """What is inside the expectations L_0 … L_T, on one path: shape (T + 1,).
+    """What is inside the expectations L_0 … L_T, on one path.
 
     Their sum is log q(x_1, …, x_T | x_0) - log p_θ(x_0, …, x_T) (equation
-    ``bound-split``); the mean of entry k over paths is L_k. Arguments as those of
-    ``log_p_path``.
+    ``bound-split``); the mean of entry k over paths is L_k. Takes the arguments of
+    ``log_p_path`` and returns float64, shape (T + 1,).
     """
     check_path(schedule, path)
     t = torch.arange(2, schedule.T + 1, device=path.device)
@@ -78,8 +92,14 @@ def log_ratios(
     back = _log_normal(x[1:-1], mean, posterior_variance(schedule, t))
     steps = _log_p_steps(denoiser, schedule, path, variance)
     last = log_q_marginals(schedule, path)[-1:]
-    prior = Normal(0.0, 1.0).log_prob(x[-1]).sum()
+    prior = _log_prior(path)
     return torch.cat([-steps[:1], back - steps[1:], last - prior])
+
+
+def _log_prior(path: Tensor) -> Tensor:
+    """log p(x_T), a standard normal: a scalar."""
+    x_T = path[-1].double()
+    return Normal(torch.zeros_like(x_T), 1.0).log_prob(x_T).sum()
 
 
 def _log_p_steps(

@@ -271,3 +271,30 @@ class MLP(nn.Module):
         for layer in self.rest:
             h = layer(F.silu(h))
         return h
+
+
+def network_for(
+    shape: Sequence[int], channels: int, blocks: int = 2, patch: int = 1, T: int = 1000
+) -> nn.Module:
+    """A network for points of shape (D,) or images of shape (C, H, W).
+
+    Raises ValueError for sizes that no network has.
+    """
+    if min(channels, blocks, patch) < 1:
+        raise ValueError(
+            f"channels={channels}, blocks={blocks}, patch={patch}: expected ints >= 1"
+        )
+    if len(shape) == 1:
+        return MLP(shape[0], 4 * channels, T=T)
+    levels = 1
+    while levels < 3 and all(side % (patch * 2**levels) == 0 for side in shape[1:]):
+        levels += 1
+    return UNet(
+        shape[0],
+        channels,
+        (1, 2, 2)[:levels],
+        blocks,
+        attention_levels=(levels - 1,),
+        patch=patch,
+        T=T,
+    )

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ddpm_course.__main__ import main
 from ddpm_course.lab import checkpoints, commands
-from ddpm_course.lab.commands import load
-from ddpm_course.lab.pretrained import network_for
+from ddpm_course.lab.datasets import load_data
+from ddpm_course.unet import network_for
 
 FAST = ["--steps", "6", "--batch-size", "4", "--channels", "8", "--T", "20"]
 
@@ -52,8 +52,8 @@ def test_a_folder_of_images_is_data_too(tmp_path):
     for i in range(20):
         pixels = np.full((9, 12, 3), 12 * i, np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
-    assert load(str(tmp_path), size=8).shape == (18, 3, 8, 8)
-    held_out = load(str(tmp_path), size=8, split="test")
+    assert load_data(str(tmp_path), size=8).shape == (18, 3, 8, 8)
+    held_out = load_data(str(tmp_path), size=8, split="test")
     assert ((held_out[:, 0, 0, 0] + 1) * 127.5).round().tolist() == [9 * 12, 19 * 12]
     out = tmp_path / "run.pt"
     arguments = ["train", "--data", str(tmp_path), "--size", "8", "--out", str(out)]

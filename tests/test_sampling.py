@@ -13,9 +13,11 @@ from ddpm_course import sampling
 from ddpm_course.forward import q_sample
 from ddpm_course.metrics import mode_width
 from ddpm_course.oracle import GaussianMixture
-from ddpm_course.parameterization import Denoiser
+from ddpm_course.parameterization import Denoiser, eps_from_x0
 from ddpm_course.sampling import (
+    ancestral_coefficients,
     ancestral_step,
+    ddim_coefficients,
     ddim_step,
     reverse_process,
     sample,
@@ -25,6 +27,7 @@ from ddpm_course.schedules import NoiseSchedule, linear_betas, make_schedule
 from ddpm_course.unet import MLP, UNet
 
 LINEAR, COSINE = make_schedule("linear"), make_schedule("cosine")
+SHORT = make_schedule("cosine", T=50)
 TILDE = partial(ancestral_step, variance="beta_tilde")
 STEPS = {"beta": ancestral_step, "beta_tilde": TILDE, "ddim": ddim_step}
 STRIDES = [1, 3, 10, 50, 1000]
@@ -362,6 +365,148 @@ def test_progress_is_shown_when_asked_for(capsys):
     assert "3/3" in capsys.readouterr().err
 
 
+# --- steps of your own ------------------------------------------------------------
+
+DRIFT = torch.tensor([0.01, -0.02])
+KNOWN = torch.tensor([1.0, 0.0])  # the mask of inpainting: the first coordinate
+
+
+def algorithm_2(schedule, x_t, x0_hat, t, s, z):
+    """As the slides print it, with the noise left out in the last step."""
+    eps = eps_from_x0(schedule, x_t, t, x0_hat)
+    alpha, abar = schedule.alpha[t].item(), schedule.alpha_bar[t].item()
+    mean = (x_t - (1 - alpha) / math.sqrt(1 - abar) * eps) / math.sqrt(alpha)
+    return mean + schedule.beta[t].sqrt() * (z if t > 1 else 0)
+
+
+def with_item(schedule, x_t, x0_hat, t, s, z):
+    beta = schedule.beta[t].item()
+    return math.sqrt(1 - beta) * x0_hat + math.sqrt(beta) * z
+
+
+def inpainting(schedule, x_t, x0_hat, t, s, z):
+    known = KNOWN * 0.7
+    return KNOWN * known + (1 - KNOWN) * ancestral_step(schedule, x_t, x0_hat, t, s, z)
+
+
+def with_drift(schedule, x_t, x0_hat, t, s, z):
+    return ancestral_step(schedule, x_t, x0_hat, t, s, z) + DRIFT
+
+
+def centered(schedule, x_t, x0_hat, t, s, z):
+    return ancestral_step(schedule, x_t, x0_hat - x0_hat.mean(0), t, s, z)
+
+
+def clamped(schedule, x_t, x0_hat, t, s, z):
+    return ddim_step(schedule, x_t, x0_hat, t, s, z).clamp(-1, 1)
+
+
+OWN = torch.Generator()
+
+
+def own_noise(schedule, x_t, x0_hat, t, s, z):
+    z = torch.randn(x_t.shape, generator=OWN)
+    return ancestral_step(schedule, x_t, x0_hat, t, s, z)
+
+
+LOG = []
+
+
+def logging(schedule, x_t, x0_hat, t, s, z):
+    LOG.append((t, s, x_t.shape, x0_hat.shape, z.shape))
+    return ancestral_step(schedule, x_t, x0_hat, t, s, z)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        algorithm_2,
+        with_item,
+        inpainting,
+        with_drift,
+        centered,
+        clamped,
+        own_noise,
+        logging,
+    ],
+    ids=lambda step: step.__name__,
+)
+@pytest.mark.parametrize("start", ["sample", "reverse_process"])
+def test_a_step_of_your_own_is_called_as_it_is_written(step, start):
+    """The truth is the loop written out, which calls that very function."""
+    T, denoise = 50, MIXTURE.denoiser(SHORT)
+    OWN.manual_seed(7)
+    generator = seeded()
+    x = x_T = torch.empty(20, 2).normal_(generator=generator)
+    for t in range(T, 0, -1):
+        z = torch.empty_like(x)
+        z = z.normal_(generator=generator) if t > 1 else torch.zeros_like(x)
+        x = step(SHORT, x, denoise(x, t), t, t - 1, z)
+    OWN.manual_seed(7)
+    LOG.clear()
+    if start == "sample":
+        got = sample(denoise, SHORT, (20, 2), step=step, generator=seeded())
+    else:
+        generator = seeded()
+        torch.empty(20, 2).normal_(generator=generator)  # that of x_T
+        states = reverse_process(denoise, SHORT, x_T, step=step, generator=generator)
+        *_, (_, got, _) = states
+    torch.testing.assert_close(got, x, rtol=1e-5, atol=1e-5)
+    if step is logging:
+        times = range(T, 0, -1)
+        assert [(t, t - 1, (20, 2), (20, 2), (20, 2)) for t in times] == LOG
+
+
+def test_the_slides_step_gives_the_samples_of_the_built_in_one():
+    denoise = MIXTURE.denoiser(SHORT)
+    ours, theirs = (
+        sample(denoise, SHORT, (20, 2), step=step, generator=seeded())
+        for step in (ancestral_step, algorithm_2)
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_that_branches_at_a_large_value_is_not_tried_on_other_values():
+    """Nothing but the data of the chain reaches a step."""
+    largest = []
+
+    def watch(schedule, x_t, x0_hat, t, s, z):
+        largest.append(max(v.abs().max().item() for v in (x_t, x0_hat, z)))
+        return ancestral_step(schedule, x_t, x0_hat, t, s, z)
+
+    sample(MIXTURE.denoiser(SHORT), SHORT, (20, 2), step=watch, generator=seeded())
+    assert len(largest) == 50 and max(largest) < 10
+
+
+# --- coefficients -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
+@pytest.mark.parametrize(
+    ("step", "coefficients", "options"),
+    [
+        (ancestral_step, ancestral_coefficients, {"variance": "beta"}),
+        (ancestral_step, ancestral_coefficients, {"variance": "beta_tilde"}),
+        (ddim_step, ddim_coefficients, {"eta": 0.0}),
+        (ddim_step, ddim_coefficients, {"eta": 0.6}),
+    ],
+)
+def test_coefficients_of_all_times_at_once_are_those_of_each_step(
+    schedule, step, coefficients, options
+):
+    times = torch.tensor(sparse_times(1000, 40))
+    t, s = times[:-1], times[1:]
+    tables = coefficients(schedule, t, s, **options)
+    ones = torch.eye(3).double()  # x_t, x̂_0 and z: one at a time
+    for i, (one_t, one_s) in enumerate(zip(t.tolist(), s.tolist(), strict=True)):
+        numbers = coefficients(schedule, one_t, one_s, **options)
+        assert all(isinstance(number, float) for number in numbers)
+        by_step = step(schedule, *ones[:2], one_t, one_s, ones[2], **options)
+        for table, number, value in zip(tables, numbers, by_step, strict=True):
+            assert table[i].item() == pytest.approx(number, rel=1e-12, abs=1e-15)
+            assert value.item() == pytest.approx(number, rel=1e-12, abs=1e-15)
+
+
 # --- widths: what the two variances and DDIM do with few steps --------------------
 
 
@@ -434,14 +579,19 @@ X = torch.zeros(3, 2)
             "not earlier",
         ),
         (
-            lambda: sample(
-                torch.add,
-                LINEAR,
-                (1, 2),
-                step=lambda *a: ancestral_step(*a).clamp(-1, 1),
-            ),
+            lambda: sample(torch.add, LINEAR, (1, 2), step=lambda *a: None),
+            TypeError,
+            "step(...) returned a NoneType",
+        ),
+        (
+            lambda: sample(torch.add, LINEAR, (3, 2), step=lambda *a: a[1][:, :1]),
             ValueError,
-            "not linear",
+            "step(...) has shape (3, 1), x_t has (3, 2)",
+        ),
+        (
+            lambda: sample(torch.add, LINEAR.beta, (3, 2)),
+            TypeError,
+            "schedule is a Tensor: expected a NoiseSchedule",
         ),
         (
             lambda: sample(Denoiser(torch.add, COSINE), LINEAR, (1, 2)),

@@ -1,8 +1,6 @@
 """The noise schedules, against their closed forms and the published values."""
 
 import math
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -13,14 +11,15 @@ from ddpm_course.schedules import (
     MAX_FINAL_ALPHA_BAR,
     SCHEDULES,
     NoiseSchedule,
+    along_batch,
     betas_from_alpha_bar,
-    coefficient,
     cosine_alpha_bar,
     cosine_betas,
     linear_betas,
     make_schedule,
     quadratic_betas,
     sigmoid_betas,
+    signal_and_noise,
 )
 
 CPU = torch.device("cpu")
@@ -259,11 +258,6 @@ def test_make_schedule_passes_its_parameters_on(name):
             lambda: NoiseSchedule.from_betas([0.1, math.nan, -1.0]),
             "betas[1] = nan (t = 2): expected",
         ),
-        (
-            lambda: NoiseSchedule.from_betas([0.1, 0.3, 0.2, 0.1]),
-            "betas falls from 0.3 to 0.2 at t = 3: expected a schedule that never "
-            "decreases; sort it, or check for a reversed order",
-        ),
     ],
 )
 def test_bad_arguments_are_named_with_value_and_remedy(call, message):
@@ -276,39 +270,77 @@ def test_the_ends_of_the_allowed_ranges_are_allowed():
     assert linear_betas(1).tolist() == [1e-4]
     assert sigmoid_betas(2, 0.1, 0.3, steepness=0).tolist() == pytest.approx([0.2, 0.2])
     assert len(cosine_betas(4, s=0)) == 4
-    with pytest.warns(UserWarning, match="not pure"):  # constant is not a fall
+    with pytest.warns(UserWarning, match="not pure"):
         NoiseSchedule.from_betas([0.5, 0.5])
 
 
-# --- coefficient ------------------------------------------------------------------
+# --- ᾱ at a time, and coefficients along the batch ---------------------------------
+
+
+def test_abar_is_a_number_at_an_int_and_a_tensor_at_a_batch():
+    schedule, t = make_schedule("cosine"), torch.tensor([0, 1, 500, 1000])
+    assert torch.equal(schedule.abar(t), schedule.alpha_bar[t])
+    for time in t.tolist():
+        assert schedule.abar(time) == schedule.alpha_bar[time].item()
+        assert isinstance(schedule.abar(time), float)
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 3, 8, 8)])
-def test_coefficient_multiplies_along_the_batch(shape):
-    values, t = torch.arange(10, dtype=torch.float64) ** 2, torch.tensor([1, 9, 3, 3])
-    x = torch.ones(shape)
-    picked = coefficient(values, t, x)
-    assert picked.shape == (4,) + (1,) * (len(shape) - 1)
-    assert picked.dtype == x.dtype
-    product = picked * x
-    assert product.shape == shape
-    for row, time in zip(product, t, strict=True):
-        assert (row == time**2).all()
+def test_a_coefficient_multiplies_along_the_batch(shape):
+    values, x = torch.tensor([1.0, 81, 9, 9], dtype=torch.float64), torch.ones(shape)
+    spread = along_batch(values, x)
+    assert spread.shape == (4,) + (1,) * (len(shape) - 1)
+    assert spread.dtype == x.dtype
+    for row, value in zip(spread * x, values, strict=True):
+        assert (row == value).all()
 
 
-@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (1, 3, 8, 8)])
-def test_coefficient_of_an_int_multiplies_everything_in_the_data_s_precision(shape):
-    values = torch.tensor([0.0, 1 / 3], dtype=torch.float64)
-    for dtype in (torch.float32, torch.float64):
-        like = torch.ones(shape, dtype=dtype)
-        product = coefficient(values, 1, like) * like
-        assert product.shape == shape and product.dtype == dtype
-        assert (product == torch.tensor(1 / 3, dtype=dtype)).all()
+def test_a_number_multiplies_everything():
+    assert along_batch(0.3, torch.ones(4, 2)) == 0.3
 
 
-# --- the house --------------------------------------------------------------------
+@pytest.mark.parametrize("t", [1, 700, torch.tensor([1, 700, 1000])])
+def test_signal_and_noise_share_the_variance(t):
+    schedule, x = make_schedule("linear"), torch.ones(3, 2).double()
+    signal, noise = signal_and_noise(schedule, t, x)
+    total = signal**2 + noise**2
+    torch.testing.assert_close(total * x, x)
+    abar = np.cumprod(1 - schedule.beta.numpy())[np.asarray(t)]
+    assert np.allclose(np.square(np.asarray(signal)).ravel(), abar)
 
 
-def test_the_ledger_does_not_import_torch():
-    code = "import sys, ddpm_course.equations; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+# --- schedules that are legitimate, and some that are not -------------------------
+
+
+@pytest.mark.parametrize(
+    "betas",
+    [
+        betas_from_alpha_bar(0.98 ** torch.arange(301, dtype=torch.float64)),
+        betas_from_alpha_bar(make_schedule("linear").alpha_bar[::10]),  # respaced
+        betas_from_alpha_bar(  # respaced unevenly, as 1000 -> 300 is
+            make_schedule("linear").alpha_bar[
+                torch.linspace(0, 1000, 301).round().long()
+            ]
+        ),
+        betas_from_alpha_bar(  # the square root schedule: large steps first
+            1 - torch.linspace(1e-4, 1, 1001).double().sqrt() * 0.9999
+        ),
+        torch.tensor([0.9, 0.5, 0.9, 0.99]),
+    ],
+    ids=["constant", "each tenth", "300 of 1000", "square root", "up and down"],
+)
+def test_betas_may_rise_and_fall(betas):
+    schedule = NoiseSchedule.from_betas(betas)
+    assert len(betas) == schedule.T
+    assert (schedule.alpha_bar.diff() < 0).all()
+
+
+@pytest.mark.parametrize("beta", [1e-17, 5e-17, 1 - 1e-17])
+def test_a_beta_that_vanishes_in_the_arithmetic_is_refused(beta):
+    with pytest.raises(ValueError, match=r"betas\[1\] = .*differ from 1"):
+        NoiseSchedule.from_betas(torch.tensor([0.5, beta], dtype=torch.float64))
+
+
+def test_complex_betas_are_refused():
+    with pytest.raises(TypeError, match=r"betas has dtype .*complex64"):
+        NoiseSchedule.from_betas(torch.tensor([0.1 + 0j]))

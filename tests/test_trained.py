@@ -54,7 +54,7 @@ def test_a_network_for_digits_gives_all_ten_near_the_floor():
     denoiser = Denoiser(network, COSINE, "v", clip=1)
     options = {"step": STEP, "steps": 100, "generator": seeded(1)}
     x = sample(denoiser, COSINE, (600, 1, 8, 8), **options)
-    eye = pretrained.classifier("digits")
+    eye = pretrained.load_classifier("digits")
     one, other, samples = (features(eye, v) for v in (held_out, seen[:600], x))
     floor = frechet_distance(other, one)
     assert frechet_distance(samples, one) <= 2.0 / 1.3 * floor

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from argparse import Namespace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -16,73 +17,47 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ddpm_course import data, plotting, sampling, training
-from ddpm_course.lab import checkpoints, evaluation, pretrained
+from ddpm_course import plotting, sampling, training
+from ddpm_course.devices import device
+from ddpm_course.lab import checkpoints, datasets, evaluation, pretrained
 from ddpm_course.lab.classifier import features, predict, train_classifier
-from ddpm_course.oracle import GaussianMixture
+from ddpm_course.lab.datasets import load_data, load_labeled
+from ddpm_course.lab.runs import About
 from ddpm_course.schedules import make_schedule
+from ddpm_course.unet import network_for
 
-DATA = ("ring", "moons", "digits", "mnist", "fashion-mnist")
-LABELLED = ("digits", "mnist", "fashion-mnist")
 SAMPLERS = ("ancestral", "ddim")
-#: The last 600 of the 1797 digits, of other writers than most, are held out.
-DIGITS_TO_TRAIN = 1197
 
 
-def load(name: str, size: int = 32, split: str = "train") -> Tensor:
-    """The data of that name, "train" or "test", or all images of a folder."""
-    if name in ("ring", "moons"):
-        generator = torch.Generator().manual_seed(0 if split == "train" else 1)
-        if name == "ring":
-            return GaussianMixture.ring().sample(50_000, generator).float()
-        return data.moons(50_000, generator)
-    if name in LABELLED:
-        return labelled(name, split)[0]
-    if Path(name).is_dir():
-        images = data.image_folder(name, size)
-        if len(images) < 20:
-            raise ValueError(
-                f"--data {name}: {len(images)} images; expected at least 20, of which "
-                "every tenth is held out"
-            )
-        tenth = torch.arange(len(images)) % 10 == 9
-        return images[tenth if split == "test" else ~tenth]
-    raise ValueError(
-        f"--data {name}: expected {', '.join(DATA)}, or a folder of images"
-    )
-
-
-def labelled(name: str, split: str) -> tuple[Tensor, Tensor]:
-    """Images and labels of that name."""
-    if name == "digits":
-        part = (
-            slice(DIGITS_TO_TRAIN) if split == "train" else slice(DIGITS_TO_TRAIN, None)
-        )
-        return data.digits()[part], data.digit_labels()[part]
-    return {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}[name](split)
-
-
-def train(options: Namespace) -> None:
+def run_train(options: Namespace) -> None:
     if "RANK" in os.environ:  # started by torchrun
-        on_gpu = training.device().type == "cuda"
+        on_gpu = device().type == "cuda"
         if on_gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if on_gpu else "gloo")
-    if options.data not in DATA and Path(options.data).is_dir():
+    if options.data not in datasets.DATA and Path(options.data).is_dir():
         # evaluate may be called from another folder
         options.data = str(Path(options.data).resolve())
-    x = load(options.data, options.size)
+    x = load_data(options.data, options.size)
     torch.manual_seed(options.seed)
-    form = {
-        name: getattr(options, name) for name in ("channels", "blocks", "patch", "T")
-    }
-    form["shape"] = tuple(x.shape[1:])
-    network = pretrained.network_for(**form).to(training.device())
+    about = About(
+        data=options.data,
+        size=options.size,
+        schedule=options.schedule,
+        T=options.T,
+        shape=tuple(x.shape[1:]),
+        channels=options.channels,
+        blocks=options.blocks,
+        patch=options.patch,
+        reach=x.abs().max().item(),
+    )
+    network = network_for(
+        about.shape, about.channels, about.blocks, about.patch, about.T
+    ).to(device())
     fields = training.Settings.__dataclass_fields__
     settings = training.Settings(
         **{name: value for name, value in vars(options).items() if name in fields}
     )
-    about = {name: getattr(options, name) for name in ("data", "size", "schedule")}
     trained = training.train(
         network,
         make_schedule(options.schedule, options.T),
@@ -91,7 +66,7 @@ def train(options: Namespace) -> None:
         checkpoint=options.out,
         save_every=options.save_every,
         resume=options.resume,
-        about=about | form | {"reach": x.abs().max().item()},
+        about=about,
     )
     last = trained.losses[-100:].mean().item()
     print(json.dumps({"checkpoint": str(options.out), "loss": round(last, 4)}))
@@ -99,16 +74,16 @@ def train(options: Namespace) -> None:
         dist.destroy_process_group()
 
 
-def export(options: Namespace) -> None:
+def run_export(options: Namespace) -> None:
     pretrained.export(options.checkpoint, options.out)
     print(json.dumps({"network": str(options.out)}))
 
 
-def classifier(options: Namespace) -> None:
+def run_classifier(options: Namespace) -> None:
     network = train_classifier(
-        *labelled(options.data, "train"), options.steps, options.seed, progress=True
+        *load_labeled(options.data, "train"), options.steps, options.seed, progress=True
     )
-    images, labels = labelled(options.data, "test")
+    images, labels = load_labeled(options.data, "test")
     accuracy = (predict(network, images) == labels).float().mean().item()
     about = {"data": options.data, "steps": options.steps, "accuracy": accuracy}
     checkpoints.write(
@@ -122,7 +97,7 @@ def classifier(options: Namespace) -> None:
     print(json.dumps({"classifier": str(options.out)} | about))
 
 
-def sample(options: Namespace) -> None:
+def run_sample(options: Namespace) -> None:
     model = _load(options.checkpoint)
     x = _draw(model, options)
     record = options.out / "samples.json"
@@ -142,12 +117,12 @@ def sample(options: Namespace) -> None:
     _write_json(record, report)
 
 
-def evaluate(options: Namespace) -> None:
+def run_evaluate(options: Namespace) -> None:
     model = _load(options.checkpoint)
-    name, size = model.about["data"], model.about["size"]
-    seen, held_out = (load(name, size, split) for split in ("train", "test"))
+    name, size = model.about.data, model.about.size
+    seen, held_out = (load_data(name, size, split) for split in ("train", "test"))
     if options.classifier:  # a wrong one fails before the work
-        features(pretrained.classifier(options.classifier), held_out[:1])
+        features(pretrained.load_classifier(options.classifier), held_out[:1])
     bits = evaluation.bits(
         model,
         held_out[: options.images],
@@ -170,8 +145,8 @@ def _load(checkpoint: str) -> pretrained.Pretrained:
     if checkpoint == "fashion-mnist":
         model = pretrained.fashion_mnist()
     else:
-        model = pretrained.load(checkpoint)
-    model.network.to(training.device())
+        model = pretrained.load_network(checkpoint)
+    model.network.to(device())
     return model
 
 
@@ -197,8 +172,8 @@ def _draw(model: pretrained.Pretrained, options: Namespace) -> Tensor:
 def _how(model: pretrained.Pretrained, options: Namespace) -> dict:
     option = "variance" if options.sampler == "ancestral" else "eta"
     names = ("checkpoint", "steps", "sampler", option, "seed")
-    about = {k: list(v) if isinstance(v, tuple) else v for k, v in model.about.items()}
-    return {name: getattr(options, name) for name in names} | {"network": about}
+    how = {name: getattr(options, name) for name in names}
+    return how | {"network": asdict(model.about)}
 
 
 def _write_grid(x: Tensor, folder: Path) -> None:

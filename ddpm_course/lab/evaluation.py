@@ -12,9 +12,10 @@ from ddpm_course import metrics
 from ddpm_course.bound import variational_bound
 from ddpm_course.lab import pretrained
 from ddpm_course.lab.classifier import features
+from ddpm_course.lab.datasets import gray_levels
 from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.oracle import GaussianMixture
-from ddpm_course.sampling import CALL_SIZE
+from ddpm_course.sampling import in_chunks
 
 
 def bits(
@@ -33,19 +34,12 @@ def bits(
     """
     denoiser = model.denoiser()
     device = denoiser.schedule.beta.device
-    chunk = chunk or max(1, CALL_SIZE // x0[0].numel())
-
-    def in_parts(x_t: Tensor, t: Tensor) -> Tensor:
-        parts = zip(x_t.split(chunk), t.split(chunk), strict=True)
-        return torch.cat([denoiser(x, time) for x, time in parts])
 
     kind: dict = {"decoder": "continuous"}
     if x0.ndim > 2:
-        # the digits of scikit-learn have 17 grey levels, all others 256
-        bins = 17 if model.about["data"] == "digits" else 256
-        kind = {"decoder": "discrete", "bins": bins}
+        kind = {"decoder": "discrete", "bins": gray_levels(model.about.data)}
     bound = variational_bound(
-        in_parts,
+        in_chunks(denoiser, chunk),
         denoiser.schedule,
         x0.to(device),
         generator=torch.Generator(device).manual_seed(seed),
@@ -105,7 +99,7 @@ def _frechet(name: str, file: Path | None, *sets: Tensor) -> dict:
     if file is None and name not in pretrained.CLASSIFIERS:
         why = f"no classifier of {name} comes with the package: give --classifier"
         return {"value": None, "why": why}
-    network = pretrained.classifier(file or name)
+    network = pretrained.load_classifier(file or name)
     sets = tuple(features(network, images) for images in sets)
     which = f"classifier {file}" if file else f"package's classifier of {name}"
     return _beside_floor(metrics.frechet_distance, *sets) | {

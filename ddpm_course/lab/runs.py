@@ -1,0 +1,352 @@
+"""A training run that nothing is lost of: checkpoints, resuming, a watch for nan."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ddpm_course.lab import checkpoints
+from ddpm_course.lab.checkpoints import CheckpointError
+from ddpm_course.schedules import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class About:
+    """What a network was trained on, and how to build it again.
+
+    Attributes:
+        data: The name of the data set, or a folder.
+        size: Height and width of the pictures of a folder.
+        schedule: The name of the noise schedule.
+        T: Its number of steps.
+        shape: Shape of one image or point.
+        channels, blocks, patch: Arguments of ``unet.network_for``.
+        reach: The largest absolute value in the data.
+    """
+
+    data: str
+    size: int
+    schedule: str
+    T: int
+    shape: tuple[int, ...]
+    channels: int
+    blocks: int
+    patch: int
+    reach: float = 1.0
+
+
+@dataclass
+class Run:
+    """All that decides how training goes on, bit by bit.
+
+    ``settings`` is a ``training.Settings``; ``schedule`` and ``data`` are only
+    fingerprinted, so that a run is not resumed with others.
+    """
+
+    model: nn.Module
+    ema: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    losses: Tensor
+    settings: Any
+    about: About | None
+    schedule: NoiseSchedule
+    data: Tensor
+    done: int = 0
+    path: Path | None = None
+    identity: dict = field(default_factory=dict)
+    stopped_by: list[int] = field(default_factory=list)  # signals
+
+    # --- the loop around the algorithm --------------------------------------------
+
+    @contextmanager
+    def kept_in(
+        self, checkpoint: Path | str | None, *, resume: bool, overwrite: bool
+    ) -> Iterator[None]:
+        """Claim the file, load what is there if asked to, and listen for Ctrl-C."""
+        if checkpoint or dist.is_initialized():
+            self.identity = _identity(self.schedule, self.data)
+            _check_that_all_agree(asdict(self.settings) | self.identity)
+        if not checkpoint:
+            yield
+            return
+        self.path = Path(checkpoint)
+        if rank() > 0:  # process 0 writes; all load
+            if resume:
+                self.done = self.load()
+            yield
+            return
+        checkpoints.check_writable(self.path)
+        with _claimed(self.path), self._listening():
+            checkpoints.remove_leftovers(self.path)
+            if resume:
+                self.done = self.load()
+            elif self.path.exists() and not overwrite:
+                raise CheckpointError(
+                    f"{self.path} exists: resume to go on from it, overwrite to "
+                    "replace it, or give another path"
+                )
+            yield
+
+    def steps(self, save_every: int, check_every: int, progress: bool) -> Iterator[int]:
+        """The steps that are left; after each, all that is due.
+
+        Raises ValueError for intervals < 1, FloatingPointError as ``train`` does.
+        """
+        if save_every < 1 or check_every < 1:
+            raise ValueError(
+                f"save_every={save_every}, check_every={check_every}: expected steps, "
+                ">= 1"
+            )
+        total = self.settings.steps
+        bar = tqdm(
+            range(self.done, total),
+            initial=self.done,
+            total=total,
+            disable=not progress or rank() > 0,
+        )
+        for step in bar:
+            yield step
+            self.done = step + 1
+            last = self.done == total or bool(self.stopped_by)
+            save = self.path and (last or self.done % save_every == 0)
+            if save or last or self.done % check_every == 0:
+                bar.set_postfix(loss=f"{self._finite_loss(check_every):.4f}")
+            if save and rank() == 0:
+                self.save()
+            if self.stopped_by and self.done < total:
+                self._stop()
+
+    def _finite_loss(self, check_every: int) -> float:
+        """The mean of the recent losses, once it and the weights are seen finite."""
+        mean = self.losses[max(0, self.done - check_every) : self.done].mean()
+        # the loss predates this update; the new weights are looked at too
+        norm = nn.utils.get_total_norm(self.model.parameters())
+        loss, weights = torch.stack([mean, norm]).tolist()  # a GPU waits here, once
+        if math.isfinite(loss + weights):
+            return loss
+        if self.path and self.path.exists():
+            where = f"step {self._take(checkpoints.read(self.path), self.path)}"
+            kept = f"the state of {where} is restored from {self.path}"
+        else:
+            kept = "nothing was kept: with a checkpoint the last good state would be"
+        raise FloatingPointError(
+            f"the loss is {loss} within the {check_every} steps before step "
+            f"{self.done}, the norm of the weights {weights}; {kept}. Lower lr "
+            f"({self.settings.lr}) or clip ({self.settings.clip})"
+        )
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM end the step that is going on; twice is at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only there can signals be caught
+            return
+
+        def note(number: int, frame: object) -> None:
+            self.stopped_by.append(number)
+            signal.signal(number, before[number])
+
+        before: dict[int, Any] = {
+            number: signal.getsignal(number)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            for number in before:
+                signal.signal(number, note)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self) -> None:
+        said = f"stopped after step {self.done}, saved in {self.path}; resume to go on"
+        if self.stopped_by[0] == signal.SIGTERM:
+            print(said, file=sys.stderr)
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt(said)
+
+    # --- the file -----------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the state; the file before becomes ``checkpoints.previous``."""
+        assert self.path
+        content = {
+            "format": checkpoints.FORMAT,
+            "step": self.done,
+            "settings": asdict(self.settings),
+            "about": asdict(self.about) if self.about else {},
+            "identity": self.identity,
+            "threads": torch.get_num_threads(),
+            "losses": self.losses[: self.done].cpu(),
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),  # dropout draws from these
+        }
+        if self.losses.is_cuda:
+            content["cuda"] = torch.cuda.get_rng_state(self.losses.device)
+        try:
+            checkpoints.write(self.path, content, keep=checkpoints.previous(self.path))
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror or error}. Make room, then resume: the steps after "
+                "the last checkpoint are run again",
+            ) from error
+
+    def load(self) -> int:
+        """Take the state of the checkpoint, or of the one before; the steps it has.
+
+        0 if there is none yet. Raises CheckpointError if there are files, but none
+        of them is a whole checkpoint of this run and this network.
+        """
+        assert self.path
+        paths = [p for p in (self.path, checkpoints.previous(self.path)) if p.exists()]
+        failures = []
+        for candidate in paths:
+            try:
+                step = self._take(checkpoints.read(candidate), candidate)
+            except CheckpointError as error:
+                failures.append(str(error))
+                continue
+            if failures:
+                warnings.warn(f"{failures[0]}; going on from {candidate}", stacklevel=6)
+            return step
+        if failures:
+            raise CheckpointError("; ".join(failures))
+        return 0
+
+    def _take(self, content: dict, path: Path) -> int:
+        self._check_same_run(content, path)
+        try:
+            self.generator.set_state(content["generator"])
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{path} was written on another kind of device than "
+                f"{self.generator.device}, which draws other numbers: go on there "
+                "(DDPM_DEVICE says where), or give another path"
+            ) from error
+        try:
+            self.model.load_state_dict(content["model"])
+            self.ema.load_state_dict(content["ema"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{path} is of another network: {str(error).splitlines()[0]}"
+            ) from error
+        step = content["step"]
+        self.losses[:step] = content["losses"]
+        torch.set_rng_state(content["torch"])
+        if self.losses.is_cuda:
+            torch.cuda.set_rng_state(content["cuda"], self.losses.device)
+        threads = content.get("threads", torch.get_num_threads())
+        if threads != torch.get_num_threads():
+            warnings.warn(
+                f"{path} was written with {threads} threads, this process has "
+                f"{torch.get_num_threads()}: the weights may differ in the last digits "
+                "from those of an uninterrupted run",
+                stacklevel=7,
+            )
+        return step
+
+    def _check_same_run(self, content: dict, path: Path) -> None:
+        """Raise CheckpointError if it is of another run; more steps prolong a run."""
+        about = asdict(self.about) if self.about else {}
+        mine = asdict(self.settings) | about | self.identity
+        its = content["settings"] | content["about"] | content.get("identity", {})
+        its |= {"steps": mine["steps"]}
+        differing = [name for name in mine if mine[name] != its.get(name, mine[name])]
+        if differing:
+            told = ", ".join(f"{n}={its.get(n)!r} (now {mine[n]!r})" for n in differing)
+            raise CheckpointError(
+                f"{path} is of a run with {told}: use its settings, or another path"
+            )
+        if content["step"] > self.settings.steps:
+            raise CheckpointError(
+                f"{path} has done {content['step']} steps, more than "
+                f"steps={self.settings.steps}: give at least as many"
+            )
+
+
+def rank() -> int:
+    """The number of this process under torchrun; 0 otherwise."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share_of_batch(batch_size: int) -> slice:
+    """This process's part of a batch. Raises ValueError if it can't be shared."""
+    count = dist.get_world_size() if dist.is_initialized() else 1
+    if batch_size % count:
+        raise ValueError(
+            f"batch_size={batch_size} cannot be shared equally by {count} processes: "
+            "use a multiple"
+        )
+    size = batch_size // count
+    return slice(rank() * size, (rank() + 1) * size)
+
+
+def fingerprint(tensor: Tensor) -> str:
+    """A short sum of the values, which tells two tensors apart."""
+    if tensor.device.type == "meta":  # it has no values
+        return "meta"
+    values = tensor.detach().cpu().contiguous().numpy()
+    return hashlib.sha256(values.data).hexdigest()[:16]
+
+
+def _identity(schedule: NoiseSchedule, data: Tensor) -> dict:
+    noise = torch.tensor(schedule.numbers, dtype=torch.float64, device="cpu")
+    return {
+        "T": schedule.T,
+        "schedule values": fingerprint(noise),
+        "data shape": tuple(data.shape),
+        "data values": fingerprint(data),
+    }
+
+
+def _check_that_all_agree(what: dict) -> None:
+    """Under torchrun: raise ValueError unless every process trains the same."""
+    if not dist.is_initialized():
+        return
+    all_of_them: list = [None] * dist.get_world_size()
+    dist.all_gather_object(all_of_them, what)
+    for other in all_of_them:
+        differing = [name for name in what if what[name] != other[name]]
+        if differing:
+            raise ValueError(
+                f"the processes differ in {', '.join(differing)}: start all of them "
+                "with the same settings, schedule and data"
+            )
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Hold a lock on ``path``, so that two runs don't write the same file."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CheckpointError(
+            f"{path} is in use by another training: wait for it, or give another path"
+        ) from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
