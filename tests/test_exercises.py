@@ -41,9 +41,9 @@ from ddpm_course.unet import ResidualBlock, UNet, time_embedding
 
 ALL = [exercise for chapter in CHAPTERS for exercise in in_chapter(chapter).values()]
 MISTAKES = [
-    pytest.param(e, mistake, id=f"{e.number}-{mistake.name}")
+    pytest.param(e, mistake, id=f"{e.number}-{name}")
     for e in ALL
-    for mistake in e.mistakes
+    for name, mistake in e.mistakes.items()
 ]
 RIGHT = [
     pytest.param(e, answer, id=f"{e.number}-{i}")
@@ -59,8 +59,12 @@ def said(capsys) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-def exercise_on(value, *mistakes: Mistake, inputs: tuple = ()) -> Exercise:
+def exercise_on(value, inputs: tuple = (), **mistakes: Mistake) -> Exercise:
     return Exercise("0.1", "", "easy", 1, value, "meaning", "hint", mistakes, inputs)
+
+
+def hints(exercise: Exercise) -> list[str]:
+    return [exercise.hint, *(mistake.hint for mistake in exercise.mistakes.values())]
 
 
 @pytest.fixture
@@ -86,9 +90,8 @@ def test_exercise_is_complete(exercise):
     assert exercise.difficulty in ("easy", "medium", "hard")
     assert 0 < exercise.minutes <= 30
     assert exercise.title and exercise.meaning and exercise.hint
-    hints = [m.hint for m in exercise.mistakes] + [exercise.hint, exercise.meaning]
-    assert len(set(hints)) == len(hints)
-    assert len({m.name for m in exercise.mistakes}) == len(exercise.mistakes)
+    texts = [exercise.meaning, *hints(exercise)]
+    assert len(set(texts)) == len(texts)
 
 
 def test_accepted_answers_belong_to_exercises():
@@ -100,8 +103,7 @@ def test_no_hint_gives_an_expression_away(exercise):
     if isinstance(exercise.reference, sp.Expr):
         for form in (exercise.reference, *ACCEPTED[exercise.number]):
             text = str(form).replace("\\", "")
-            for hint in [m.hint for m in exercise.mistakes] + [exercise.hint]:
-                assert text not in hint
+            assert not any(text in hint for hint in hints(exercise))
 
 
 @pytest.mark.parametrize(("exercise", "mistake"), MISTAKES)
@@ -123,7 +125,7 @@ def test_right_answer_is_accepted_in_every_form(exercise, answer, capsys):
 def test_equality_is_that_of_the_ledger(exercise):
     """The checker looks at random points; the ledger's exact residual must agree."""
     if isinstance(exercise.reference, sp.Expr):
-        for mistake in exercise.mistakes:
+        for mistake in exercise.mistakes.values():
             assert residual(mistake.answer, exercise.reference) != 0
         accepted = ACCEPTED[exercise.number]
         assert sum(residual(a, exercise.reference) == 0 for a in accepted) >= 3
@@ -140,7 +142,8 @@ def test_untouched_stub_is_not_attempted(exercise, capsys):
 
 @each_exercise
 def test_strict_mode_raises_what_is_printed(exercise, capsys, monkeypatch):
-    answers = [..., None, exercise.mistakes[0].answer]
+    mistake, *_ = exercise.mistakes.values()
+    answers = [..., None, mistake.answer]
     printed = []
     for answer in answers:
         check(exercise.number, answer)
@@ -391,7 +394,7 @@ def test_any_float_type_and_library_is_accepted(number, dtype):
 
 @pytest.mark.parametrize("value", [np.arange(1.0, 5), torch.arange(1.0, 5)])
 def test_arrays_of_any_broadcastable_shape(value):
-    exercise = exercise_on(value, Mistake("", 2 * value + 1, "one more than twice"))
+    exercise = exercise_on(value, mistake=Mistake(2 * value + 1, "one more than twice"))
     right = [1.0, 2, 3, 4]
     for form in (
         right,
@@ -609,8 +612,8 @@ def test_the_size_of_exercise_5_1_is_the_first_that_a_network_takes(size, levels
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_mistake_that_is_not_finite_is_known_by_it(value):
-    wrong = Mistake("", lambda x: x * value, "that one")
-    exercise = exercise_on(lambda x: x, wrong, inputs=((np.ones(2),),))
+    mistake = Mistake(lambda x: x * value, "that one")
+    exercise = exercise_on(lambda x: x, ((np.ones(2),),), mistake=mistake)
     assert examine(exercise, lambda x: x * value)[1].endswith("That one")
     assert "nan or inf" in examine(exercise, lambda x: x * -math.inf)[1]
 

@@ -28,72 +28,61 @@ _KEEP_VARIANCE = Exercise(
     reference=sp.sqrt(1 - beta_t),
     meaning="With this factor the variance stays 1 at every step, for any schedule.",
     hint="Write down the variance of both terms, add them, and set the sum to 1.",
-    mistakes=(
-        Mistake(
-            "missing square root",
+    mistakes={
+        "missing square root": Mistake(
             1 - beta_t,
             "That is the variance that the first term should have. A factor c "
             "multiplies values; what does it do to their variance?",
         ),
-        Mistake(
-            "negative root",
+        "negative root": Mistake(
             -sp.sqrt(1 - beta_t),
             "The variance is right, but this turns every image into its negative at "
             "every step. Take the positive root.",
         ),
-        Mistake(
-            "no shrinking",
+        "no shrinking": Mistake(
             sp.Integer(1),
             "With c = 1 nothing shrinks, so each step adds variance, and it grows "
             "without bound.",
         ),
-        Mistake(
-            "weights that add to one",
+        "weights that add to one": Mistake(
             1 - sp.sqrt(beta_t),
             "You made the two weights add to 1, as in an average. It's the two "
             "variances that have to add to 1.",
         ),
-        Mistake(
-            "√β for β",
+        "√β for β": Mistake(
             sp.sqrt(1 - sp.sqrt(beta_t)),
             "The noise is multiplied by the square root of beta_t, a standard "
             "deviation. What is the variance of that term?",
         ),
-        Mistake(
-            "variance squared",
+        "variance squared": Mistake(
             sp.sqrt(1 - beta_t**2),
             "You squared one time too many: beta_t is already a variance.",
         ),
-        Mistake(
-            "squared where a root belongs",
+        "squared where a root belongs": Mistake(
             (1 - beta_t) ** 2,
             "You solved c² = … for c by squaring. Which operation undoes a square?",
         ),
-        Mistake(
-            "swapped weights",
+        "swapped weights": Mistake(
             sp.sqrt(beta_t),
             "That is the weight of the noise. With it on both terms the variance "
             "is twice beta_t.",
         ),
-        Mistake(
-            "sign of β",
+        "sign of β": Mistake(
             sp.sqrt(1 + beta_t),
             "Check a sign: the noise adds variance, so the other term has to lose "
             "some, and a factor above 1 adds more.",
         ),
-        Mistake(
-            "ᾱ for α",
+        "ᾱ for α": Mistake(
             sp.sqrt(abar_t),
             "The symbol abar_t belongs to all the steps from x_0 to x_t together. "
             "This exercise is about a single step.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             sp.sqrt(alpha_prev),
             "That is the factor of the previous step: the step to x_t adds noise of "
             "variance beta_t.",
         ),
-    ),
+    },
 )
 
 
@@ -122,38 +111,32 @@ _ONE_STEP = Exercise(
         (_BETA, randn(2, 3), 3, randn(2, 3, seed=1)),
         (_BETA, randn(2, 1, 4, 4), 5, randn(2, 1, 4, 4, seed=1)),
     ),
-    mistakes=(
-        Mistake(
-            "β for √β",
+    mistakes={
+        "β for √β": Mistake(
             _step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: b[t]),
             "Your noise is too weak: beta[t] is its variance, and noise is scaled "
             "by a standard deviation.",
         ),
-        Mistake(
-            "missing root on the mean",
+        "missing root on the mean": Mistake(
             _step(lambda b, t: 1 - b[t], lambda b, t: b[t].sqrt()),
             "The image shrinks too fast, and the variance does not stay 1. Exercise "
             "1.1 has the factor.",
         ),
-        Mistake(
-            "no root at all",
+        "no root at all": Mistake(
             _step(lambda b, t: 1 - b[t], lambda b, t: b[t]),
             "You blend image and noise with weights that add to 1. The squares of "
             "the weights have to add to 1: look for two missing roots.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             _step(lambda b, t: (1 - b[t - 1]).sqrt(), lambda b, t: b[t - 1].sqrt()),
             "You use the previous step. beta has T + 1 entries and is indexed by t "
             "itself; beta[0] = 0 belongs to the clean image.",
         ),
-        Mistake(
-            "t off by one, forwards",
+        "t off by one, forwards": Mistake(
             _step(lambda b, t: (1 - b[t + 1]).sqrt(), lambda b, t: b[t + 1].sqrt()),
             "You use the next step, and at t = T there is none.",
         ),
-        Mistake(
-            "no noise at t = 1",
+        "no noise at t = 1": Mistake(
             _step(
                 lambda b, t: (1 - b[t]).sqrt(),
                 lambda b, t: b[t].sqrt() if t > 1 else 0,
@@ -162,26 +145,22 @@ _ONE_STEP = Exercise(
             "belongs to the reverse process, from noise to data; the forward process "
             "adds noise at every step.",
         ),
-        Mistake(
-            "the mean for a sample",
+        "the mean for a sample": Mistake(
             _step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: 0),
             "That is the mean of the Gaussian. A sample also has its noise: where is "
             "eps?",
         ),
-        Mistake(
-            "no shrinking",
+        "no shrinking": Mistake(
             _step(lambda b, t: 1, lambda b, t: b[t].sqrt()),
             "The noise is right, but x_prev enters at full size, so the variance "
             "grows at every step. Exercise 1.1 has the factor.",
         ),
-        Mistake(
-            "swapped weights",
+        "swapped weights": Mistake(
             _step(lambda b, t: b[t].sqrt(), lambda b, t: (1 - b[t]).sqrt()),
             "The two weights are swapped: with a small beta[t], x_t should be almost "
             "x_prev.",
         ),
-        Mistake(
-            "ᾱ for α",
+        "ᾱ for α": Mistake(
             _step(
                 lambda b, t: (1 - b).cumprod(0)[t].sqrt(),
                 lambda b, t: (1 - (1 - b).cumprod(0)[t]).sqrt(),
@@ -189,19 +168,17 @@ _ONE_STEP = Exercise(
             "You take all t steps at once, as if x_prev were x_0. One step needs no "
             "product.",
         ),
-        Mistake(
-            "weights that add to one",
+        "weights that add to one": Mistake(
             _step(lambda b, t: 1 - b[t].sqrt(), lambda b, t: b[t].sqrt()),
             "The noise is right. Your weights add to 1; should they, or should their "
             "squares?",
         ),
-        Mistake(
-            "minus the noise",
+        "minus the noise": Mistake(
             _step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: -b[t].sqrt()),
             "You subtract the noise. The distribution is the same, since eps is "
             "symmetric, but the equation adds it, and the later chapters rely on that.",
         ),
-    ),
+    },
 )
 
 
@@ -219,70 +196,59 @@ _THREE_STEPS = Exercise(
     meaning="Three noises act as one, of variance 1 - ᾱ_3: the closed form at t = 3.",
     hint="Write x_3 as a factor times x_0 plus three noise terms, and look at one "
     "term at a time. The answer contains alpha(1), alpha(2) and alpha(3), or betas.",
-    mistakes=(
-        Mistake(
-            "standard deviations add",
+    mistakes={
+        "standard deviations add": Mistake(
             (sp.sqrt(_a3 * _a2 * _b1) + sp.sqrt(_a3 * _b2) + sp.sqrt(_b3)) ** 2,
             "Your three terms are right, but you added their standard deviations. "
             "For independent noises another quantity adds.",
         ),
-        Mistake(
-            "undamped variances",
+        "undamped variances": Mistake(
             _b1 + _b2 + _b3,
             "You added three variances as they were when each noise was added. Later "
             "steps shrink the earlier noise, just as they shrink the image.",
         ),
-        Mistake(
-            "undamped standard deviations",
+        "undamped standard deviations": Mistake(
             (sp.sqrt(_b1) + sp.sqrt(_b2) + sp.sqrt(_b3)) ** 2,
             "Two things: the standard deviations of independent noises don't add, and "
             "later steps shrink the early noise.",
         ),
-        Mistake(
-            "factor not squared",
+        "factor not squared": Mistake(
             _b3 + sp.sqrt(_a3) * _b2 + sp.sqrt(_a3 * _a2) * _b1,
             "Almost: a factor in front of a noise multiplies its variance by the "
             "square of that factor.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             sp.sqrt(1 - _a1 * _a2 * _a3),
             "That is the standard deviation of the merged noise. We want the variance.",
         ),
-        Mistake(
-            "root of the product",
+        "root of the product": Mistake(
             1 - sp.sqrt(_a1 * _a2 * _a3),
             "You subtracted the factor of x_0 from 1. Factors do not add to 1, so "
             "what does?",
         ),
-        Mistake(
-            "the signal's share",
+        "the signal's share": Mistake(
             _a1 * _a2 * _a3,
             "That is the share of the variance that is still image. The rest is noise.",
         ),
-        Mistake(
-            "product of the noises",
+        "product of the noises": Mistake(
             _b1 * _b2 * _b3,
             "You multiplied the variances of the noises. The image's factors "
             "multiply; what do independent noises do?",
         ),
-        Mistake(
-            "one step too few",
+        "one step too few": Mistake(
             1 - _a1 * _a2,
             "That is the noise after two steps: the third is missing.",
         ),
-        Mistake(
-            "first step missing",
+        "first step missing": Mistake(
             1 - _a2 * _a3,
             "That is the noise between x_1 and x_3. The process starts at x_0.",
         ),
-        Mistake(
-            "the last noise alone",
+        "the last noise alone": Mistake(
             _b3,
             "That is the variance that the last step adds. What is left of the two "
             "before it?",
         ),
-    ),
+    },
 )
 
 
@@ -330,88 +296,74 @@ _BATCH = Exercise(
         _images([5], 1, 3, 5),
         _images([6, 3, 1], 1, 8, 8),
     ),
-    mistakes=(
-        Mistake(
-            "broadcast along the width",
+    mistakes={
+        "broadcast along the width": Mistake(
             _sample(_signal, _noise, shape=(-1,)),
             "A factor of shape (batch,) lines up with the last axis of the images, "
             "their width. It fails, or, when batch and width are equal, it silently "
             "gives each column its own time. Give the factor four axes.",
         ),
-        Mistake(
-            "broadcast along the height",
+        "broadcast along the height": Mistake(
             _sample(_signal, _noise, shape=(-1, 1)),
             "A factor of shape (batch, 1) lines up with height and width. The batch "
             "is the first of four axes: how many axes of length 1 must follow?",
         ),
-        Mistake(
-            "broadcast along the channels",
+        "broadcast along the channels": Mistake(
             _sample(_signal, _noise, shape=(-1, 1, 1)),
             "A factor of shape (batch, 1, 1) lines up with channels, height and "
             "width. One axis is still missing.",
         ),
-        Mistake(
-            "one time for the whole batch",
+        "one time for the whole batch": Mistake(
             _sample(_signal, _noise, at=lambda abar, t: abar[t[0]]),
             "The first image of the batch is right, but all the others get its time.",
         ),
-        Mistake(
-            "covariance √(1-ᾱ)",
+        "covariance √(1-ᾱ)": Mistake(
             _sample(_signal, lambda abar: (1 - abar) ** 0.25),
             "You took the root twice. The covariance is (1 - alpha_bar) I, without a "
             "root; the noise is scaled by its root.",
         ),
-        Mistake(
-            "variance for standard deviation",
+        "variance for standard deviation": Mistake(
             _sample(_signal, lambda abar: 1 - abar),
             "The image is right, but the noise is too weak: you scaled eps by its "
             "variance.",
         ),
-        Mistake(
-            "missing root on the signal",
+        "missing root on the signal": Mistake(
             _sample(lambda abar: abar, _noise),
             "The noise is right, but the image has faded too much: alpha_bar is its "
             "share of the variance.",
         ),
-        Mistake(
-            "no root at all",
+        "no root at all": Mistake(
             _sample(lambda abar: abar, lambda abar: 1 - abar),
             "Both roots are missing: your weights add to 1 where their squares should.",
         ),
-        Mistake(
-            "no shrinking",
+        "no shrinking": Mistake(
             _sample(lambda abar: 1, _noise),
             "The noise is right, but the image does not fade: it needs a factor too.",
         ),
-        Mistake(
-            "weights that add to one",
+        "weights that add to one": Mistake(
             _sample(_signal, lambda abar: 1 - abar.sqrt()),
             "The noise's weight is not 1 minus the image's weight. Which two numbers "
             "do add to 1?",
         ),
-        Mistake(
-            "swapped weights",
+        "swapped weights": Mistake(
             _sample(_noise, _signal),
             "The weights are swapped: at t = 1 the image should be almost clean.",
         ),
-        Mistake(
-            "α for ᾱ",
+        "α for ᾱ": Mistake(
             _sample(_signal, _noise, at=lambda abar, t: abar[t] / abar[t - 1]),
             "You take only the last step, as if x0 were x_{t-1}. Use the product over "
             "all steps.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             _sample(_signal, _noise, at=lambda abar, t: abar[t - 1]),
             "You stop one step early. alpha_bar has T + 1 entries and is indexed by t "
             "itself; alpha_bar[0] = 1.",
         ),
-        Mistake(
-            "the mean for a sample",
+        "the mean for a sample": Mistake(
             _sample(_signal, lambda abar: 0),
             "That is the mean of x_t given x_0. Where is its noise?",
         ),
-    ),
+    },
 )
 
 
@@ -434,64 +386,54 @@ _HALF_WAY = Exercise(
     meaning="After about a quarter of the steps, half of the variance is noise.",
     hint="Compute alpha_bar for every t, then alpha_bar / (1 - alpha_bar), and look "
     "for the first t where that is below 1. Which t belongs to your first entry?",
-    mistakes=(
-        Mistake(
-            "one too early",
+    mistakes={
+        "one too early": Mistake(
             _CROSSING - 1,
             "One too early: that is the last t with more signal than noise, or the "
             "position in a list whose first entry, position 0, belongs to t = 1.",
         ),
-        Mistake(
-            "one too late",
+        "one too late": Mistake(
             _CROSSING + 1,
             "One too late: did you add 1 to an index that was already t?",
         ),
-        Mistake(
-            "α for ᾱ",
+        "α for ᾱ": Mistake(
             0,
             "0 is what argmax returns when nothing is true. Did you use alpha instead "
             "of alpha_bar? Here no single step has more noise than signal.",
         ),
-        Mistake(
-            "the inequality turned round",
+        "the inequality turned round": Mistake(
             1,
             "At t = 1 the image is almost clean: your inequality points the wrong way.",
         ),
-        Mistake(
-            "half of T",
+        "half of T": Mistake(
             500,
             "Half of the steps is not half of the way: the signal fades by a product "
             "of factors, not by equal amounts.",
         ),
-        Mistake(
-            "amplitude for variance",
+        "amplitude for variance": Mistake(
             _first(_LINEAR.alpha_bar.sqrt() < 0.5),
             "That is where the image's amplitude, √ᾱ, falls below one half. The "
             "signal-to-noise ratio compares variances.",
         ),
-        Mistake(
-            "a root against a variance",
+        "a root against a variance": Mistake(
             _first(_LINEAR.alpha_bar.sqrt() < 1 - _LINEAR.alpha_bar),
             "You compare the factor of x_0 with the variance of the noise. Compare "
             "variance with variance.",
         ),
-        Mistake(
-            "a sum for a product",
+        "a sum for a product": Mistake(
             _first(1 - _LINEAR.beta.cumsum(0) < 0.5),
             "You subtract the betas one after another. Each step takes its share of "
             "what is left, so the shares that remain multiply.",
         ),
-        Mistake(
-            "the cosine schedule",
+        "the cosine schedule": Mistake(
             _first(make_schedule("cosine").snr < 1),
             "That is the time for the cosine schedule. We want the linear one.",
         ),
-        Mistake(
-            "the last t",
+        "the last t": Mistake(
             1000,
             "It is below 1 there, but not for the first time.",
         ),
-    ),
+    },
 )
 
 
@@ -532,77 +474,65 @@ _FIND_THE_BUG = Exercise(
     hint="Print ᾱ from your betas, (1 - betas).cumprod(0), next to the curve of the "
     "equation, and see where they part.",
     inputs=((10, 0.008, 0.999), (25, 0.05, 0.999), (8, 0.008, 0.5)),
-    mistakes=(
-        Mistake(
-            "nothing repaired",
+    mistakes={
+        "nothing repaired": Mistake(
             _cosine(short=True, rootless=False, upside_down=True),
             "All three bugs are still there. Start with what you can see without any "
             "theory: how many betas are there, and what is their sign?",
         ),
-        Mistake(
-            "a point too few",
+        "a point too few": Mistake(
             _cosine(short=True),
             "The curve is right now. But how many values are ᾱ_0 … ᾱ_T, and how many "
             "betas lie between them?",
         ),
-        Mistake(
-            "square missing",
+        "square missing": Mistake(
             _cosine(rootless=False),
             "The number and the sign of the betas are right. Halfway, ᾱ should be "
             "close to 0.5; yours is close to 0.7.",
         ),
-        Mistake(
-            "quotient upside down",
+        "quotient upside down": Mistake(
             _cosine(upside_down=True),
             "The curve is right, but a variance cannot be negative. Which of two "
             "neighbors of ᾱ is larger?",
         ),
-        Mistake(
-            "a point too few, square missing",
+        "a point too few, square missing": Mistake(
             _cosine(short=True, rootless=False),
             "The sign is fixed. Two bugs are left: count the betas, and look at ᾱ "
             "halfway.",
         ),
-        Mistake(
-            "a point too few, quotient upside down",
+        "a point too few, quotient upside down": Mistake(
             _cosine(short=True, upside_down=True),
             "The cosine is squared now. Two bugs are left: count the betas, and look "
             "at their sign.",
         ),
-        Mistake(
-            "square missing, quotient upside down",
+        "square missing, quotient upside down": Mistake(
             _cosine(rootless=False, upside_down=True),
             "The number of betas is right now. Two bugs are left: one in their sign, "
             "one in the formula of the curve.",
         ),
-        Mistake(
-            "no clipping",
+        "no clipping": Mistake(
             _cosine(unclipped=True),
             "The three bugs are gone, but so is the clipping. If the last beta is 1, "
             "what happens to x_T, and to a division by its alpha?",
         ),
-        Mistake(
-            "max_beta ignored",
+        "max_beta ignored": Mistake(
             _cosine(fixed_clip=True),
             "Right, but only for the usual max_beta: you don't use the argument.",
         ),
-        Mistake(
-            "offset ignored",
+        "offset ignored": Mistake(
             _cosine(no_offset=True),
             "You dropped the offset s: without it the first betas are tiny.",
         ),
-        Mistake(
-            "α for β",
+        "α for β": Mistake(
             _cosine(alphas=True),
             "You return the alphas, the shares that each step keeps.",
         ),
-        Mistake(
-            "ᾱ for β",
+        "ᾱ for β": Mistake(
             _cosine(returns_alpha_bar=True),
             "You return ᾱ itself. The betas follow from the quotients of its "
             "neighbors.",
         ),
-    ),
+    },
 )
 
 

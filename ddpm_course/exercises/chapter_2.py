@@ -35,65 +35,55 @@ _TELESCOPE = Exercise(
     "one: odd times and even times.",
     hint="Write the factors for T = 6 on one line, numerators above, denominators "
     "below, and cross out what appears in both.",
-    mistakes=(
-        Mistake(
-            "neighbors",
+    mistakes={
+        "neighbors": Mistake(
             q_0(T) / q_0(1),
             "That is the product from the slides, whose factors compare neighbors. "
             "Here the two times in a factor are two apart.",
         ),
-        Mistake(
-            "even times alone",
+        "even times alone": Mistake(
             q_0(T) / q_0(2),
             "You collapsed only every second factor. The others form a telescope of "
             "their own.",
         ),
-        Mistake(
-            "odd times alone",
+        "odd times alone": Mistake(
             q_0(T - 1) / q_0(1),
             "That is only one of two telescopes, the one that ends at T - 1. Which "
             "factors did you leave out?",
         ),
-        Mistake(
-            "upside down",
+        "upside down": Mistake(
             1 / _LEFT,
             "It is upside down: the later time belongs in the numerator.",
         ),
-        Mistake(
-            "one left below",
+        "one left below": Mistake(
             q_0(T) * q_0(T - 1) / q_0(1),
             "The numerator is right. Which denominators find no numerator to cancel "
             "with? The first numerator comes from s = 3.",
         ),
-        Mistake(
-            "one left above",
+        "one left above": Mistake(
             q_0(T) / (q_0(1) * q_0(2)),
             "The denominator is right. Which numerators find no denominator? The last "
             "denominator comes from s = T.",
         ),
-        Mistake(
-            "starts at 0",
+        "starts at 0": Mistake(
             q_0(T) * q_0(T - 1) / (q_0(0) * q_0(1)),
             "The first factor has s = 3, so its denominator is not at time 0, where "
             "there is no density.",
         ),
-        Mistake(
-            "one too late below",
+        "one too late below": Mistake(
             q_0(T) * q_0(T - 1) / (q_0(2) * q_0(3)),
             "In the denominator you start one time too late: put s = 3 into s - 2.",
         ),
-        Mistake(
-            "the last factor",
+        "the last factor": Mistake(
             q_0(T) / q_0(T - 2),
             "That is only the last factor; its denominator cancels with the numerator "
             "for s = T - 2.",
         ),
-        Mistake(
-            "logarithm",
+        "logarithm": Mistake(
             sp.log(_LEFT),
             "We want the product itself, not its logarithm.",
         ),
-    ),
+    },
 )
 
 
@@ -121,54 +111,45 @@ _OTHER_WAY = Exercise(
     "pure noise the two are almost alike.",
     hint="Find out what mean_1, var_1, mean_2 and var_2 are here, then put them into "
     "the formula for two Gaussians.",
-    mistakes=(
-        Mistake(
-            "not exchanged",
+    mistakes={
+        "not exchanged": Mistake(
             _divergence(-sp.log(_VAR), _VAR, abar_T * x_0**2),
             "That is L_T, with q first. Here p comes first: the average is over draws "
             "of pure noise.",
         ),
-        Mistake(
-            "half exchanged",
+        "half exchanged": Mistake(
             _divergence(sp.log(_VAR), 1 / _VAR, abar_T * x_0**2),
             "You exchanged the variances. Which of the two variances divides the "
             "squared distance of the means?",
         ),
-        Mistake(
-            "logarithm not exchanged",
+        "logarithm not exchanged": Mistake(
             _divergence(-sp.log(_VAR), 1 / _VAR, abar_T * x_0**2 / _VAR),
             "The quotients are right, but the logarithm is upside down: the second "
             "variance goes on top.",
         ),
-        Mistake(
-            "½ missing",
+        "½ missing": Mistake(
             2 * _BACKWARD,
             "It is twice as large as it should be: the factor one half in front is "
             "missing.",
         ),
-        Mistake(
-            "1 missing",
+        "1 missing": Mistake(
             _BACKWARD + sp.Rational(1, 2),
             "Without the -1, the divergence of a density from itself would not be 0.",
         ),
-        Mistake(
-            "logarithm missing",
+        "logarithm missing": Mistake(
             _divergence(sp.Integer(0), 1 / _VAR, abar_T * x_0**2 / _VAR),
             "The logarithm of the variances is missing: it came from the constants "
             "in front of the exponentials.",
         ),
-        Mistake(
-            "√ᾱ not squared",
+        "√ᾱ not squared": Mistake(
             _divergence(sp.log(_VAR), 1 / _VAR, sp.sqrt(abar_T) * x_0**2 / _VAR),
             "You squared x_0, but not the factor in front of it in the mean.",
         ),
-        Mistake(
-            "mean without its factor",
+        "mean without its factor": Mistake(
             _divergence(sp.log(_VAR), 1 / _VAR, x_0**2 / _VAR),
             "The mean of x_T is not x_0: the image has shrunk along the way.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             _divergence(
                 sp.log(_VAR) / 2,
                 1 / sp.sqrt(_VAR),
@@ -176,17 +157,15 @@ _OTHER_WAY = Exercise(
             ),
             "You put in a standard deviation; the formula has variances.",
         ),
-        Mistake(
-            "ᾱ for 1 - ᾱ",
+        "ᾱ for 1 - ᾱ": Mistake(
             _divergence(sp.log(abar_T), 1 / abar_T, x_0**2),
             "You used the image's share as the variance of the noise.",
         ),
-        Mistake(
-            "t for T",
+        "t for T": Mistake(
             _BACKWARD.subs(abar_T, abar_t),
             "That is the divergence at some time t. Here it is the last time: abar_T.",
         ),
-    ),
+    },
 )
 
 
@@ -205,64 +184,54 @@ _BEST_VARIANCE = Exercise(
     "wrong besides. Over all pixels and images one takes the mean of the square.",
     hint="Call the variance w, write the term as a function of w, and set its "
     "derivative to 0. The derivative of log w is 1/w.",
-    mistakes=(
-        Mistake(
-            "the posterior's variance",
+    mistakes={
+        "the posterior's variance": Mistake(
             betatilde_t,
             "That is best if the means agree. But the model's mean is off; should it "
             "be as sure of itself as the posterior?",
         ),
-        Mistake(
-            "the square alone",
+        "the square alone": Mistake(
             _SQUARE,
             "That is what the model's mean gets wrong. Even with the right mean, the "
             "posterior has a width of its own.",
         ),
-        Mistake(
-            "β",
+        "β": Mistake(
             beta_t,
             "That is one of the two usual choices. It is best only for certain data; "
             "find the minimum for any means.",
         ),
-        Mistake(
-            "square missing",
+        "square missing": Mistake(
             betatilde_t + mu_tilde - mu_theta,
             "You did not square a distance: your variance may become negative.",
         ),
-        Mistake(
-            "minus the square",
+        "minus the square": Mistake(
             betatilde_t - _SQUARE,
             "Check a sign: a model with a wrong mean has to be less sure, not more.",
         ),
-        Mistake(
-            "standard deviation",
+        "standard deviation": Mistake(
             sp.sqrt(_BEST),
             "That is the standard deviation. We want the variance.",
         ),
-        Mistake(
-            "half of it",
+        "half of it": Mistake(
             _BEST / 2,
             "You lost a factor of 2: did you differentiate with respect to the "
             "standard deviation in one place and the variance in another?",
         ),
-        Mistake(
-            "square counted twice",
+        "square counted twice": Mistake(
             betatilde_t + 2 * _SQUARE,
             "The square counts twice in your answer: both parts of the term have the "
             "same factor, one half.",
         ),
-        Mistake(
-            "square counted half",
+        "square counted half": Mistake(
             betatilde_t + _SQUARE / 2,
             "The square counts half in your answer: both parts of the term have the "
             "same factor.",
         ),
-        Mistake(
-            "one over it",
+        "one over it": Mistake(
             1 / _BEST,
             "That is the precision, one over the variance.",
         ),
-    ),
+    },
 )
 
 
@@ -303,79 +272,66 @@ _BITS = Exercise(
         (*_terms(5, 4), (3, 4, 6)),
         (*_terms(7, 1), (2, 2, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "a mean for a sum",
+    mistakes={
+        "a mean for a sum": Mistake(
             _bits(lambda prior, middle, decoder: prior + middle.mean(0) + decoder),
             "You average over the steps. The bound is the sum over all of them; for "
             "T = 1000 the mean is a thousand times too small.",
         ),
-        Mistake(
-            "a sum over steps and images",
+        "a sum over steps and images": Mistake(
             _bits(lambda prior, middle, decoder: prior + middle.sum() + decoder),
             "Your sum over the middle terms runs over the images too, so each image "
             "pays for the whole batch. Sum only over the first axis, the steps.",
         ),
-        Mistake(
-            "a mean over all terms",
+        "a mean over all terms": Mistake(
             _bits(lambda p, m, d: torch.cat([p[None], m, d[None]]).mean(0)),
             "You average over all the terms. The bound has to pay for every one of "
             "them: add them.",
         ),
-        Mistake(
-            "nats",
+        "nats": Mistake(
             _bits(unit=1.0),
             "That is in nats. How many nats is one bit?",
         ),
-        Mistake(
-            "times log 2",
+        "times log 2": Mistake(
             _bits(unit=1 / math.log(2)),
             "You multiplied by log 2. A bit is smaller than a nat, so the number of "
             "bits has to be larger.",
         ),
-        Mistake(
-            "decimal logarithm",
+        "decimal logarithm": Mistake(
             _bits(unit=math.log10(2)),
             "You used the logarithm to base 10; a nat belongs to base e.",
         ),
-        Mistake(
-            "L_T left out",
+        "L_T left out": Mistake(
             _bits(lambda prior, middle, decoder: middle.sum(0) + decoder),
             "The prior term is missing. It is small, but it is part of the bound.",
         ),
-        Mistake(
-            "L_0 left out",
+        "L_0 left out": Mistake(
             _bits(lambda prior, middle, decoder: prior + middle.sum(0)),
             "The decoder term is missing: the last step, to x_0 itself, costs too.",
         ),
-        Mistake(
-            "the middle alone",
+        "the middle alone": Mistake(
             _bits(lambda prior, middle, decoder: middle.sum(0)),
             "Those are the terms in the middle. The two at the ends are missing.",
         ),
-        Mistake(
-            "channels forgotten",
+        "channels forgotten": Mistake(
             _bits(size=lambda shape: shape[-1] * shape[-2]),
             "You divide by the number of pixels. An image with several channels has "
             "more coordinates than that.",
         ),
-        Mistake(
-            "per image",
+        "per image": Mistake(
             _bits(size=lambda shape: 1),
             "That is for a whole image. Divide by the number of its coordinates.",
         ),
-        Mistake(
-            "sum over the batch",
+        "sum over the batch": Mistake(
             _bits(batch=torch.sum),
             "You add up the images. Ten images take ten times as much space to store, "
             "but they are not less likely: average them.",
         ),
-        Mistake(
-            "also divided by the batch",
+        "also divided by the batch": Mistake(
             lambda p, m, d, shape: _bits()(p, m, d, shape) / len(p),
             "You divided by the batch size one time too many.",
         ),
-    ),
+    },
 )
 
 
@@ -422,73 +378,62 @@ _BUGS = Exercise(
     hint="Compare the lines with the equation, one after another, or your numbers "
     "with torch.distributions.kl_divergence.",
     inputs=(_gaussians(3, 1, 4, 4), _gaussians(2, 3, 2, 5), _gaussians(1, 2, 3, 3)),
-    mistakes=(
-        Mistake(
-            "nothing repaired",
+    mistakes={
+        "nothing repaired": Mistake(
             _kl(True, True, True),
             "All three bugs are still there. Begin with a simple test: with equal "
             "variances and means 1 and 0, the divergence of a pixel is 1 / (2 var).",
         ),
-        Mistake(
-            "logarithm and variance",
+        "logarithm and variance": Mistake(
             _kl(True, True, False),
             "You sum over the pixels now. Two bugs are left: try equal means and "
             "unequal variances; a divergence is never negative.",
         ),
-        Mistake(
-            "logarithm and mean",
+        "logarithm and mean": Mistake(
             _kl(True, False, True),
             "The distance is right now. Two bugs are left: one in the logarithm, one "
             "in how you combine the pixels.",
         ),
-        Mistake(
-            "variance and mean",
+        "variance and mean": Mistake(
             _kl(False, True, True),
             "The logarithm is right now. Two bugs are left: one in the distance of "
             "the means, one in how you combine the pixels.",
         ),
-        Mistake(
-            "logarithm upside down",
+        "logarithm upside down": Mistake(
             _kl(log_upside_down=True),
             "One bug is left. With equal means and unequal variances, your divergence "
             "can be negative.",
         ),
-        Mistake(
-            "wrong variance",
+        "wrong variance": Mistake(
             _kl(wrong_variance=True),
             "One bug is left. In which Gaussian's standard deviations is the distance "
             "of the means measured?",
         ),
-        Mistake(
-            "a mean for a sum",
+        "a mean for a sum": Mistake(
             _kl(mean_for_sum=True),
             "One bug is left. The density of an image is a product over its pixels. "
             "So what happens to the pixels' divergences?",
         ),
-        Mistake(
-            "½ lost",
+        "½ lost": Mistake(
             _kl(half=1.0),
             "The three bugs are gone, but so is a factor of one half.",
         ),
-        Mistake(
-            "1 lost",
+        "1 lost": Mistake(
             _kl(one=0.0),
             "The three bugs are gone, but so is the -1: is the divergence of a "
             "Gaussian from itself still 0?",
         ),
-        Mistake(
-            "logarithm of standard deviations",
+        "logarithm of standard deviations": Mistake(
             _kl(std=True),
             "Your logarithm is now one of standard deviations: half of what it should "
             "be.",
         ),
-        Mistake(
-            "the other divergence",
+        "the other divergence": Mistake(
             lambda mean_1, var_1, mean_2, var_2: _kl()(mean_2, var_2, mean_1, var_1),
             "It is right with the two Gaussians exchanged. The average is over the "
             "first one.",
         ),
-    ),
+    },
 )
 
 

@@ -40,78 +40,66 @@ _TWO_OPINIONS = Exercise(
     hint="Add the two brackets and sort by powers of x. The factor of x² is one over "
     "the variance; the factor of x is -2 times the mean over the variance.",
     inputs=((20.0, 0.25, 22.0, 1.0), (-1.0, 3.0, 0.5, 0.4), (0.3, 0.02, -0.9, 0.7)),
-    mistakes=(
-        Mistake(
-            "swapped weights",
+    mistakes={
+        "swapped weights": Mistake(
             lambda m, v, n, w: (_weighing(v, w, m, n), v * w / (v + w)),
             "The variance is right. Your mean is closer to the worse opinion: a large "
             "variance must mean little weight.",
         ),
-        Mistake(
-            "equal weights",
+        "equal weights": Mistake(
             lambda m, v, n, w: ((m + n) / 2, v * w / (v + w)),
             "The variance is right. Your mean trusts both opinions equally, although "
             "one of them is more certain.",
         ),
-        Mistake(
-            "the variance of an average",
+        "the variance of an average": Mistake(
             lambda m, v, n, w: ((m + n) / 2, (v + w) / 4),
             "You took the plain average of two readings, and its variance. The "
             "product of the densities does better than that.",
         ),
-        Mistake(
-            "weights by standard deviation",
+        "weights by standard deviation": Mistake(
             lambda m, v, n, w: (_weighing(v**-0.5, w**-0.5, m, n), v * w / (v + w)),
             "Almost: your mean weights by one over the standard deviation. Which "
             "power appears in the exponent of a Gaussian?",
         ),
-        Mistake(
-            "not divided by the precision",
+        "not divided by the precision": Mistake(
             lambda m, v, n, w: (m / v + n / w, v * w / (v + w)),
             "Your mean is the factor of x, up to -2. You still have to divide it by "
             "the precision.",
         ),
-        Mistake(
-            "variances add",
+        "variances add": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), v + w),
             "The mean is right. Variances add for a *sum* of independent numbers. "
             "Here we have two opinions about one number, and together they are more "
             "certain.",
         ),
-        Mistake(
-            "a sum for a product",
+        "a sum for a product": Mistake(
             lambda m, v, n, w: (m + n, v + w),
             "These are the moments of the sum of two random numbers. Here the two "
             "densities of one number are multiplied.",
         ),
-        Mistake(
-            "precision for variance",
+        "precision for variance": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), 1 / v + 1 / w),
             "The mean is right. The factor of x² is not the variance itself.",
         ),
-        Mistake(
-            "a mean of variances",
+        "a mean of variances": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), 2 * v * w / (v + w)),
             "The mean is right. The second number is twice as large as it should be: "
             "precisions add, they are not averaged.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), math.sqrt(v * w / (v + w))),
             "The mean is right. You took one root too many: we want the variance.",
         ),
-        Mistake(
-            "other order",
+        "other order": Mistake(
             lambda m, v, n, w: _two_opinions(m, v, n, w)[::-1],
             "Both numbers are right, but in the wrong order: first the mean, then the "
             "variance.",
         ),
-        Mistake(
-            "the mean alone",
+        "the mean alone": Mistake(
             lambda m, v, n, w: _two_opinions(m, v, n, w)[0],
             "The mean is right. Return two numbers, the mean and the variance.",
         ),
-    ),
+    },
 )
 
 
@@ -131,84 +119,71 @@ _VARIANCE = Exercise(
     meaning="That holds at every t; at t = 1 it is 0 with no special case.",
     hint="Compare with the equation, factor by factor: which array, at which index?",
     inputs=((_BETA, _ALPHA_BAR, 3), (_BETA, _ALPHA_BAR, 6), (_BETA, _ALPHA_BAR, 1)),
-    mistakes=(
-        Mistake(
-            "σ² = β for β̃",
+    mistakes={
+        "σ² = β for β̃": Mistake(
             lambda b, a, t: b[t],
             "That is the variance of the forward step. Knowing x_0 makes the reverse "
             "step more certain: a factor below 1 is missing.",
         ),
-        Mistake(
-            "the factor alone",
+        "the factor alone": Mistake(
             lambda b, a, t: (1 - a[t - 1]) / (1 - a[t]),
             "That is the share of the step's variance that is left. Which variance is "
             "it a share of?",
         ),
-        Mistake(
-            "fraction upside down",
+        "fraction upside down": Mistake(
             lambda b, a, t: (1 - a[t]) / (1 - a[t - 1]) * b[t],
             "Your fraction is above 1, and infinite at t = 1. Knowing x_0 cannot make "
             "the reverse step less certain.",
         ),
-        Mistake(
-            "signal for noise",
+        "signal for noise": Mistake(
             lambda b, a, t: a[t] / a[t - 1] * b[t],
             "Your fraction has the shares of the signal. The equation has those of "
             "the noise, 1 - alpha_bar.",
         ),
-        Mistake(
-            "α for ᾱ",
+        "α for ᾱ": Mistake(
             lambda b, a, t: b[t - 1] / b[t] * b[t],
             "You have beta at t - 1, the noise of one step. The fraction is about "
             "the noise of all steps so far.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             lambda b, a, t: _variance(b, a, t).sqrt(),
             "You took one root too many: we want the variance.",
         ),
-        Mistake(
-            "arrays counted from 0",
+        "arrays counted from 0": Mistake(
             lambda b, a, t: (1 - a[t - 2]) / (1 - a[t - 1]) * b[t - 1],
             "You are one step early. Both arrays have T + 1 entries and are indexed "
             "by t itself; entry 0 belongs to the clean image.",
         ),
-        Mistake(
-            "one step late",
+        "one step late": Mistake(
             lambda b, a, t: (1 - a[t]) / (1 - a[t + 1]) * b[t + 1],
             "You are one step late, and at t = T there is no later one.",
         ),
-        Mistake(
-            "t = 1 replaced by t = 2",
+        "t = 1 replaced by t = 2": Mistake(
             lambda b, a, t: _variance(b, a, max(t, 2)),
             "Everything is right except t = 1, where you take the variance of t = 2, "
             "as some programs do so that they can take its logarithm. If you know "
             "x_0, you have no doubt about x_0.",
         ),
-        Mistake(
-            "t = 1 replaced by β",
+        "t = 1 replaced by β": Mistake(
             lambda b, a, t: b[t] if t == 1 else _variance(b, a, t),
             "Everything is right except t = 1, which needs no special case: "
             "alpha_bar[0] is 1.",
         ),
-        Mistake(
-            "the precision",
+        "the precision": Mistake(
             lambda b, a, t: (1 - b[t]) / b[t] + 1 / (1 - a[t - 1]),
             "That is the precision, a sum of two. How is it related to the variance?",
         ),
-        Mistake(
-            "variances add",
+        "variances add": Mistake(
             lambda b, a, t: b[t] / (1 - b[t]) + 1 - a[t - 1],
             "You added the variances of the two opinions. It's their precisions that "
             "add.",
         ),
-        Mistake(
-            "α missing in the precision",
+        "α missing in the precision": Mistake(
             lambda b, a, t: 1 / (1 / b[t] + 1 / (1 - a[t - 1])),
             "Almost: the first precision is not 1 / beta. The step shrinks x_{t-1} by "
             "the root of alpha before it adds noise.",
         ),
-    ),
+    },
 )
 
 
@@ -276,45 +251,38 @@ _PARENTHESES = Exercise(
         (_ALPHA, _ALPHA_BAR, *randn(2, 2, 1, 3, 3), 6),
         (_ALPHA, _ALPHA_BAR, *randn(2, 2, 3), 1),
     ),
-    mistakes=(
-        Mistake(
-            "as printed",
+    mistakes={
+        "as printed": Mistake(
             _as_printed,
             "That is the line as printed. Its last factor multiplies only the second "
             "term; and at t = 1 it gives nan, since 1 / rest is infinite.",
         ),
-        Mistake(
-            "as printed, but t = 1 repaired",
+        "as printed, but t = 1 repaired": Mistake(
             _except_at_1(_as_printed, 2),
             "You fixed t = 1. At all other times the last factor still multiplies "
             "only the second term.",
         ),
-        Mistake(
-            "t = 1 not repaired",
+        "t = 1 not repaired": Mistake(
             _by_precision,
             "The parentheses are right, and so is every t but one: at t = 1, 1 / rest "
             "is infinite, and infinity over infinity is nan. The short form of the "
             "mean has no such quotient.",
         ),
-        Mistake(
-            "x_t at t = 1",
+        "x_t at t = 1": Mistake(
             _except_at_1(_by_precision, 3),
             "Everything is right except t = 1, where you return x_t. What is x_{t-1} "
             "there?",
         ),
-        Mistake(
-            "no division at all",
+        "no division at all": Mistake(
             _except_at_1(_second_line(lambda a, b, precision: a + b), 2),
             "Right at t = 1. At all other times you have the sum without the factor "
             "behind it: divide by the precision.",
         ),
-        Mistake(
-            "swapped weights",
+        "swapped weights": Mistake(
             _mean(_on_x_t, _on_x0),
             "The two weights are swapped: at t = 1 all the weight belongs to x0.",
         ),
-        Mistake(
-            "x_0-weights for ε-weights",
+        "x_0-weights for ε-weights": Mistake(
             _mean(
                 lambda a, abar, before: -(1 - a) / (a * (1 - abar)).sqrt(),
                 lambda a, abar, before: 1 / a.sqrt(),
@@ -322,30 +290,25 @@ _PARENTHESES = Exercise(
             "These are the weights of the other form, which has the noise in place of "
             "x0. They don't fit x0.",
         ),
-        Mistake(
-            "missing root of α",
+        "missing root of α": Mistake(
             _mean(_on_x0, lambda a, abar, before: a * (1 - before) / (1 - abar)),
             "The weight of x0 is right; the weight of x_t lacks a root.",
         ),
-        Mistake(
-            "missing root of ᾱ",
+        "missing root of ᾱ": Mistake(
             _mean(lambda a, abar, before: before * (1 - a) / (1 - abar), _on_x_t),
             "The weight of x_t is right; the weight of x0 lacks a root.",
         ),
-        Mistake(
-            "ᾱ one step late",
+        "ᾱ one step late": Mistake(
             _mean(lambda a, abar, before: abar.sqrt() * (1 - a) / (1 - abar), _on_x_t),
             "The weight of x_t is right. In the weight of x0, one alpha_bar is at the "
             "wrong time.",
         ),
-        Mistake(
-            "weights that add to one",
+        "weights that add to one": Mistake(
             _mean(_on_x0, lambda *at: 1 - _on_x0(*at)),
             "The weight of x0 is right. But the two weights don't add to 1: their sum "
             "is less.",
         ),
-        Mistake(
-            "α for ᾱ",
+        "α for ᾱ": Mistake(
             _mean(
                 lambda a, abar, before: (abar / before).sqrt(),
                 lambda a, abar, before: 0 * a,
@@ -353,12 +316,11 @@ _PARENTHESES = Exercise(
             "You return the mean of a forward step from x0. Both arguments, x0 and "
             "x_t, count.",
         ),
-        Mistake(
-            "the marginal",
+        "the marginal": Mistake(
             _mean(lambda a, abar, before: before.sqrt(), lambda a, abar, before: 0 * a),
             "That is what x0 alone says about x_{t-1}. You forgot x_t.",
         ),
-    ),
+    },
 )
 
 
@@ -377,80 +339,67 @@ _TWO_STEPS_BACK = Exercise(
     meaning="A jump back of any length obeys the same formula: one large step.",
     hint="What does x_0 say about x_1, and with what variance? And x_3, two steps "
     "later? Then add the two precisions.",
-    mistakes=(
-        Mistake(
-            "one step back from x_3",
+    mistakes={
+        "one step back from x_3": Mistake(
             (1 - _a1 * _a2) * (1 - _a3) / (1 - _a1 * _a2 * _a3),
             "That is the variance of x_2, given x_3 and x_0. Go back one more step.",
         ),
-        Mistake(
-            "one step back from x_2",
+        "one step back from x_2": Mistake(
             (1 - _a1) * (1 - _a2) / (1 - _a1 * _a2),
             "That is the variance if you see x_2. Here you see x_3, which says less.",
         ),
-        Mistake(
-            "two variances added",
+        "two variances added": Mistake(
             (1 - _a1 * _a2) * (1 - _a3) / (1 - _a1 * _a2 * _a3)
             + (1 - _a1) * (1 - _a2) / (1 - _a1 * _a2),
             "You added the variances of two reverse steps. The mean of the second "
             "step multiplies x_2 by a factor, so the variance of the first has to be "
             "scaled before you add it.",
         ),
-        Mistake(
-            "x_3 forgotten",
+        "x_3 forgotten": Mistake(
             1 - _a1,
             "That is the variance of x_1, given x_0 alone. What does x_3 add?",
         ),
-        Mistake(
-            "x_0 forgotten",
+        "x_0 forgotten": Mistake(
             1 - _a2 * _a3,
             "That is the variance of the two forward steps, from x_1 to x_3.",
         ),
-        Mistake(
-            "the opinion of x_3 alone",
+        "the opinion of x_3 alone": Mistake(
             (1 - _a2 * _a3) / (_a2 * _a3),
             "That is how well x_3 alone determines x_1. And x_0?",
         ),
-        Mistake(
-            "denominator forgotten",
+        "denominator forgotten": Mistake(
             (1 - _a1) * (1 - _a2 * _a3),
             "Your numerator is right. Put the two precisions over a common "
             "denominator: what is their sum, and where does it go in the variance?",
         ),
-        Mistake(
-            "undamped steps",
+        "undamped steps": Mistake(
             (1 - _a1) * (_b2 + _b3) / (1 - _a1 * _a2 * _a3),
             "You added the variances of steps 2 and 3. But step 3 shrinks the noise "
             "of step 2.",
         ),
-        Mistake(
-            "shrinking forgotten",
+        "shrinking forgotten": Mistake(
             1 / (1 / (1 - _a1) + 1 / (1 - _a2 * _a3)),
             "Almost: the precision of x_3's opinion about x_1 lacks a factor. The two "
             "steps shrink x_1 before they add noise.",
         ),
-        Mistake(
-            "variances for precisions",
+        "variances for precisions": Mistake(
             (1 - _a1) + (1 - _a2 * _a3) / (_a2 * _a3),
             "Both opinions are right, but you added their variances.",
         ),
-        Mistake(
-            "precision for variance",
+        "precision for variance": Mistake(
             1 / _two_back,
             "That is the precision; we want the variance.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             sp.sqrt(_two_back),
             "That is the standard deviation; we want the variance.",
         ),
-        Mistake(
-            "fraction upside down",
+        "fraction upside down": Mistake(
             (1 - _a1 * _a2 * _a3) / (1 - _a1) * (1 - _a2 * _a3),
             "Your fraction is above 1, so the way back would be less certain than the "
             "way forward, although x_0 is known.",
         ),
-    ),
+    },
 )
 
 
@@ -483,89 +432,75 @@ _WITHOUT_X0 = Exercise(
         (_ALPHA, _ALPHA_BAR, randn(3, 2), 6),
         (_ALPHA, _ALPHA_BAR, 0.4 * randn(4), 1),
     ),
-    mistakes=(
-        Mistake(
-            "the likelier value",
+    mistakes={
+        "the likelier value": Mistake(
             _guess(lambda x, abar: x.sign()),
             "You put the likelier of the two values in place of x_0. The other one is "
             "possible too, so both must count, each with its probability.",
         ),
-        Mistake(
-            "the mean of the data",
+        "the mean of the data": Mistake(
             _guess(lambda x, abar: 0 * x),
             "You give both values the probability 1/2. That is only true before you "
             "see x_t.",
         ),
-        Mistake(
-            "x_t for x_0",
+        "x_t for x_0": Mistake(
             _guess(lambda x, abar: x),
             "You put x_t in place of x_0. What does x_t say about x_0?",
         ),
-        Mistake(
-            "scaled x_t for x_0",
+        "scaled x_t for x_0": Mistake(
             _guess(lambda x, abar: x / abar.sqrt()),
             "You undo the shrinking but keep the noise. x_0 can only be 1 or -1.",
         ),
-        Mistake(
-            "clipped x_t for x_0",
+        "clipped x_t for x_0": Mistake(
             _guess(lambda x, abar: (x / abar.sqrt()).clamp(-1, 1)),
             "You undo the shrinking and clip. That stays in the range of the data, "
             "but it is not the mean of the two values.",
         ),
-        Mistake(
-            "probability for mean",
+        "probability for mean": Mistake(
             _guess(lambda x, abar: torch.sigmoid(2 * abar.sqrt() * x / (1 - abar))),
             "You found the probability that x_0 is 1. The mean of x_0 counts the "
             "value -1 too.",
         ),
-        Mistake(
-            "the mean alone",
+        "the mean alone": Mistake(
             lambda a, b, x, t: torch.tanh(b[t].sqrt() * x / (1 - b[t])),
             "That is the mean of x_0, given x_t, and it is right. Now find the mean "
             "of x_{t-1}.",
         ),
-        Mistake(
-            "the marginal of the mean",
+        "the marginal of the mean": Mistake(
             lambda a, b, x, t: (
                 b[t - 1].sqrt() * torch.tanh(b[t].sqrt() * x / (1 - b[t]))
             ),
             "Your mean of x_0 is right, but from there you only go forward to t - 1. "
             "Put it into the posterior mean, where x_t counts as well.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             _guess(lambda x, abar: torch.tanh(abar.sqrt() * x / (1 - abar).sqrt())),
             "Almost: in the exponent of a Gaussian we divide by the variance.",
         ),
-        Mistake(
-            "variance 1",
+        "variance 1": Mistake(
             _guess(lambda x, abar: torch.tanh(abar.sqrt() * x)),
             "Almost: your two marginals have variance 1. How much noise is in x_t?",
         ),
-        Mistake(
-            "factor ½ forgotten",
+        "factor ½ forgotten": Mistake(
             _guess(lambda x, abar: torch.tanh(2 * abar.sqrt() * x / (1 - abar))),
             "You are more certain of x_0 than x_t allows: the exponent of a Gaussian "
             "has a factor of ½.",
         ),
-        Mistake(
-            "half of the exponent",
+        "half of the exponent": Mistake(
             _guess(lambda x, abar: torch.tanh(abar.sqrt() * x / (1 - abar) / 2)),
             "You are less certain of x_0 than you could be: the square of a sum "
             "contains twice the product.",
         ),
-        Mistake(
-            "means not shrunk",
+        "means not shrunk": Mistake(
             _guess(lambda x, abar: torch.tanh(x / (1 - abar))),
             "Almost: the two marginals have the right variance, but their means are "
             "no longer 1 and -1.",
         ),
-        Mistake(
-            "sign",
+        "sign": Mistake(
             _guess(lambda x, abar: -torch.tanh(abar.sqrt() * x / (1 - abar))),
             "The probabilities are swapped: a positive x_t makes x_0 = 1 more likely.",
         ),
-    ),
+    },
 )
 
 

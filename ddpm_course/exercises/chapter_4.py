@@ -31,55 +31,46 @@ _WEIGHT = Exercise(
     meaning="That is the bound itself, with nothing hidden in a sign of proportion.",
     hint="Subtract the two means first. What is left of x_t? Then square the factor "
     "in front of the difference, and don't forget the factor in front of the norm.",
-    mistakes=(
-        Mistake(
-            "coefficient not squared",
+    mistakes={
+        "coefficient not squared": Mistake(
             _ON_X0 / (2 * sigma_t**2),
             "You pulled a coefficient out of a squared norm as it was. What happens "
             "to a factor in there?",
         ),
-        Mistake(
-            "the lecture's proportionality",
+        "the lecture's proportionality": Mistake(
             _ON_X0**2,
             "That is what the lecture has in its step 4. Its ∝ hides the factor in "
             "front of the first norm, which depends on t.",
         ),
-        Mistake(
-            "both slips",
+        "both slips": Mistake(
             _ON_X0,
             "That is the coefficient of x_0 in the mean. The loss has its square, and "
             "another factor in front.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             _ON_X0**2 / (2 * sigma_t),
             "The distance of two means is divided by twice a variance, and sigma_t is "
             "a standard deviation.",
         ),
-        Mistake(
-            "missing one half",
+        "missing one half": Mistake(
             _ON_X0**2 / sigma_t**2,
             "You lost a factor of one half: look at the KL divergence again.",
         ),
-        Mistake(
-            "half for twice",
+        "half for twice": Mistake(
             2 * _ON_X0**2 / sigma_t**2,
             "The 2 belongs in the denominator, next to the variance.",
         ),
-        Mistake(
-            "the weight of x_t",
+        "the weight of x_t": Mistake(
             _ON_X_T**2 / (2 * sigma_t**2),
             "You took the coefficient of x_t. Its terms are the same in both means, "
             "so they cancel; the other one stays.",
         ),
-        Mistake(
-            "both coefficients",
+        "both coefficients": Mistake(
             (_ON_X0 + _ON_X_T) ** 2 / (2 * sigma_t**2),
             "One of the two coefficients belongs to x_t, and x_t is the same in both "
             "means.",
         ),
-        Mistake(
-            "root not squared",
+        "root not squared": Mistake(
             sp.sqrt(abar_prev)
             * (1 - alpha_t) ** 2
             / (1 - abar_t) ** 2
@@ -87,40 +78,34 @@ _WEIGHT = Exercise(
             / sigma_t**2,
             "Almost: you squared everything except the root in the numerator.",
         ),
-        Mistake(
-            "denominator not squared",
+        "denominator not squared": Mistake(
             abar_prev * (1 - alpha_t) ** 2 / (1 - abar_t) / (2 * sigma_t**2),
             "Almost: you squared the numerator, but not its denominator.",
         ),
-        Mistake(
-            "numerator not squared",
+        "numerator not squared": Mistake(
             abar_prev * (1 - alpha_t) / (1 - abar_t) ** 2 / (2 * sigma_t**2),
             "Almost: you did not square one of the factors in the numerator.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             _ON_X0**2 * abar_t / abar_prev / (2 * sigma_t**2),
             "Look at the index under the root: the mean is that of x at time t - 1.",
         ),
-        Mistake(
-            "x₀-weights for ε-weights",
+        "x₀-weights for ε-weights": Mistake(
             beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - abar_t)),
             "That is the scaling term from the slides, the weight of the noise's "
             "error. Here the network predicts the clean image.",
         ),
-        Mistake(
-            "σ² = β̃",
+        "σ² = β̃": Mistake(
             (snr_prev - snr_t) / 2,
             "Right if the model's variance is that of the posterior. The exercise "
             "leaves it open: the answer contains sigma_t.",
         ),
-        Mistake(
-            "σ² = β",
+        "σ² = β": Mistake(
             _ON_X0**2 / (2 * beta_t),
             "Right if the model's variance is beta_t. The exercise leaves it open: "
             "keep sigma_t.",
         ),
-    ),
+    },
 )
 
 
@@ -135,74 +120,62 @@ _NOISE_AS_V = Exercise(
     meaning="So the simple loss of the noise hardly hears v at late times.",
     hint="Compare both losses with the loss of x_0: this chapter has an equation for "
     "each. Or ask by how much an error in v is multiplied on its way to the noise.",
-    mistakes=(
-        Mistake(
-            "the two losses swapped",
+    mistakes={
+        "the two losses swapped": Mistake(
             1 / abar_t,
             "That is the v loss in terms of the noise loss. We want it the other way "
             "around.",
         ),
-        Mistake(
-            "root not squared",
+        "root not squared": Mistake(
             sp.sqrt(abar_t),
             "That is how much an error is multiplied. A loss has the square of the "
             "error.",
         ),
-        Mistake(
-            "squared twice",
+        "squared twice": Mistake(
             abar_t**2,
             "You squared one time too many.",
         ),
-        Mistake(
-            "the loss of x₀",
+        "the loss of x₀": Mistake(
             1 - abar_t,
             "With this weight the v loss becomes the loss of x_0. We want the loss of "
             "the noise.",
         ),
-        Mistake(
-            "the loss of x₀, root",
+        "the loss of x₀, root": Mistake(
             sp.sqrt(1 - abar_t),
             "Two things: this factor leads from v to x_0, and a loss has the square "
             "of the error.",
         ),
-        Mistake(
-            "v against x₀",
+        "v against x₀": Mistake(
             snr_t + 1,
             "That is the loss of v over the loss of x_0: you are halfway there.",
         ),
-        Mistake(
-            "ε against x₀",
+        "ε against x₀": Mistake(
             snr_t,
             "That is the loss of the noise over the loss of x_0. What is the loss of "
             "v over the loss of x_0?",
         ),
-        Mistake(
-            "x₀ against ε",
+        "x₀ against ε": Mistake(
             1 / snr_t,
             "That is the loss of x_0 over the loss of the noise: there is no v in it "
             "yet.",
         ),
-        Mistake(
-            "one loss for the other",
+        "one loss for the other": Mistake(
             sp.Integer(1),
             "They are not the same loss: v is measured along another direction.",
         ),
-        Mistake(
-            "product for quotient",
+        "product for quotient": Mistake(
             snr_t * (snr_t + 1),
             "Both ratios are right. Should you multiply or divide them?",
         ),
-        Mistake(
-            "α for ᾱ",
+        "α for ᾱ": Mistake(
             alpha_t,
             "That belongs to a single step. Here we compare x_t with x_0 itself.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             abar_prev,
             "That is the answer for the previous time.",
         ),
-    ),
+    },
 )
 
 
@@ -260,111 +233,93 @@ _FIND_THE_BUG = Exercise(
         (torch.tensor(0.5).double(), _WEIGHTS, _MEANS, _STDS, _X),
         (torch.tensor(0.2).double(), _WEIGHTS[:2] / 0.7, _MEANS[1:], _STDS[:2], _X[2:]),
     ),
-    mistakes=(
-        Mistake(
-            "nothing repaired",
+    mistakes={
+        "nothing repaired": Mistake(
             _mixture(scaled=False, constant=False, gain=False),
             "All three bugs are still there. Begin with one component: then r is 1, "
             "and only the last two lines matter.",
         ),
-        Mistake(
-            "the undiffused mixture scored",
+        "the undiffused mixture scored": Mistake(
             _mixture(scaled=False),
             "The probabilities are still those of clean data: x_t is compared with "
             "means that have not shrunk.",
         ),
-        Mistake(
-            "normalizing constant dropped",
+        "normalizing constant dropped": Mistake(
             _mixture(constant=False),
             "One is left. A wide bell is lower than a narrow one. You may drop from a "
             "softmax only what is the same for all components.",
         ),
-        Mistake(
-            "factor of the correction missing",
+        "factor of the correction missing": Mistake(
             _mixture(gain=False),
             "The probabilities are right now. Test the mean with a single component: "
             "how much do x_0 and x_t vary together?",
         ),
-        Mistake(
-            "two left: means and constant",
+        "two left: means and constant": Mistake(
             _mixture(scaled=False, constant=False),
             "The mean of each component is right now. Two bugs are left, both in the "
             "line of the probabilities or just above it.",
         ),
-        Mistake(
-            "two left: means and correction",
+        "two left: means and correction": Mistake(
             _mixture(scaled=False, gain=False),
             "The constant is there now. Two bugs are left: a square root of abar is "
             "missing in two places.",
         ),
-        Mistake(
-            "two left: constant and correction",
+        "two left: constant and correction": Mistake(
             _mixture(constant=False, gain=False),
             "The distances are right now. Two bugs are left: one in the probabilities, "
             "one in the means.",
         ),
-        Mistake(
-            "constant without its root",
+        "constant without its root": Mistake(
             _mixture(no_root=True),
             "You divide by the variance of the bell. The factor in front of a "
             "Gaussian is one over its standard deviation.",
         ),
-        Mistake(
-            "the most likely component",
+        "the most likely component": Mistake(
             _mixture(hard=True),
             "You use only the most likely component. The mean counts all of them, "
             "each with its probability.",
         ),
-        Mistake(
-            "weights forgotten",
+        "weights forgotten": Mistake(
             _mixture(no_weights=True),
             "You lost the weights of the components: they make a rare one count less.",
         ),
-        Mistake(
-            "weights without logarithm",
+        "weights without logarithm": Mistake(
             _mixture(no_log=True),
             "What goes into the softmax is a sum of logarithms. The logarithm of the "
             "weights was right.",
         ),
-        Mistake(
-            "means shrunk twice",
+        "means shrunk twice": Mistake(
             _mixture(shrunk=True),
             "The probabilities are right now. In the mean you shrink the centers, but "
             "the answer is a clean x_0: the correction starts from the clean center.",
         ),
-        Mistake(
-            "standard deviation for variance",
+        "standard deviation for variance": Mistake(
             _mixture(std=True),
             "The exponent of a Gaussian has its variance; you divide by a standard "
             "deviation.",
         ),
-        Mistake(
-            "data variance not scaled",
+        "data variance not scaled": Mistake(
             _mixture(wide=True),
             "The spread of the data shrinks with the data: v was right.",
         ),
-        Mistake(
-            "wrong axis",
+        "wrong axis": Mistake(
             _mixture(axis=True),
             "The probabilities add to 1 over the components, not over the batch.",
         ),
-        Mistake(
-            "a mean for a sum",
+        "a mean for a sum": Mistake(
             _mixture(average=True),
             "The probabilities already add to 1: don't divide by their number again.",
         ),
-        Mistake(
-            "the components' centers",
+        "the components' centers": Mistake(
             _mixture(centers=True),
             "You average the centers of the components. Even within a component, x_t "
             "says something about x_0.",
         ),
-        Mistake(
-            "the noisy data",
+        "the noisy data": Mistake(
             _mixture(noisy=True),
             "You return x_t itself.",
         ),
-    ),
+    },
 )
 
 

@@ -28,55 +28,47 @@ _SIZE = Exercise(
     hint="How many times is the side halved on the way down? It has to be even each "
     "time.",
     inputs=((28, 3), (28, 4), (32, 4), (30, 4), (8, 2), (5, 1), (7, 3), (224, 6)),
-    mistakes=(
-        Mistake(
-            "one level too many",
+    mistakes={
+        "one level too many": Mistake(
             lambda size, levels: math.ceil(size / 2**levels) * 2**levels,
             "You halve once per level. The first level works on the image as it is; "
             "only the steps between levels halve it.",
         ),
-        Mistake(
-            "rounded down",
+        "rounded down": Mistake(
             lambda size, levels: size // 2 ** (levels - 1) * 2 ** (levels - 1),
             "You went down to the next size that fits. That crops the images; padding "
             "makes them larger.",
         ),
-        Mistake(
-            "a step more where none is needed",
+        "a step more where none is needed": Mistake(
             lambda size, levels: (size // 2 ** (levels - 1) + 1) * 2 ** (levels - 1),
             "Right for sizes that don't fit. A size that already fits needs no "
             "padding, but yours adds a whole step to it.",
         ),
-        Mistake(
-            "the padding alone",
+        "the padding alone": Mistake(
             lambda size, levels: -size % 2 ** (levels - 1),
             "That is the number of pixels to add. We want the side after padding.",
         ),
-        Mistake(
-            "halved by the number of levels",
+        "halved by the number of levels": Mistake(
             lambda size, levels: math.ceil(size / (2 * levels)) * 2 * levels,
             "You count two per level. Halving again and again divides by a power of "
             "two.",
         ),
-        Mistake(
-            "the next power of two",
+        "the next power of two": Mistake(
             lambda size, levels: 2 ** math.ceil(math.log2(size)),
             "You went up to a power of two. That can be more than you need: three "
             "levels take 28 as it is.",
         ),
-        Mistake(
-            "the next even number",
+        "the next even number": Mistake(
             lambda size, levels: size + size % 2,
             "Even is enough for one halving. After that the side has to be even "
             "again, unless that was the last halving.",
         ),
-        Mistake(
-            "the side at the bottom",
+        "the side at the bottom": Mistake(
             lambda size, levels: math.ceil(size / 2 ** (levels - 1)),
             "That is the side at the lowest level. We want the side of the padded "
             "image.",
         ),
-    ),
+    },
 )
 
 
@@ -114,68 +106,58 @@ _EMBEDDING = Exercise(
     hint="Make the frequencies first, and look at the first and the last: they should "
     "be 1 and 1/10000.",
     inputs=((_TIMES, 8), (_TIMES[:1] + 5, 4), (_TIMES[1:], 10)),
-    mistakes=(
-        Mistake(
-            "the last frequency is not reached",
+    mistakes={
+        "the last frequency is not reached": Mistake(
             _embedding(lambda i, half: i / half),
             "Your frequencies start at 1 and end above 1/10000. Between dim // 2 "
             "numbers there is one step fewer than there are numbers.",
         ),
-        Mistake(
-            "steps over the whole vector",
+        "steps over the whole vector": Mistake(
             _embedding(lambda i, half: i / (2 * half - 1)),
             "You spread the frequencies over all dim places. There are half as many "
             "frequencies: each has a sine and a cosine.",
         ),
-        Mistake(
-            "frequencies that grow",
+        "frequencies that grow": Mistake(
             _embedding(lambda i, half: -i / (half - 1)),
             "Your frequencies grow from 1 to 10000, so there are whole turns between "
             "t and t + 1. Look at the sign of the exponent.",
         ),
-        Mistake(
-            "sines and cosines in turns",
+        "sines and cosines in turns": Mistake(
             _embedding(
                 order=lambda s, c: torch.stack([s, c], dim=2).flatten(1),
             ),
             "The numbers are right, but you alternate sines and cosines, as the "
             "transformer paper does. Here all the sines come first.",
         ),
-        Mistake(
-            "cosines first",
+        "cosines first": Mistake(
             _embedding(order=lambda s, c: torch.cat([c, s], dim=1)),
             "The numbers are right, but you put the cosines first.",
         ),
-        Mistake(
-            "e for 10000",
+        "e for 10000": Mistake(
             _embedding(base=math.e),
             "Your lowest frequency is 1/e. A factor of log(10000) is missing from the "
             "exponent.",
         ),
-        Mistake(
-            "the wrong logarithm",
+        "the wrong logarithm": Mistake(
             _embedding(base=math.exp(4)),
             "You took the logarithm to base 10, but exp undoes the natural one.",
         ),
-        Mistake(
-            "evenly spaced",
+        "evenly spaced": Mistake(
             _evenly,
             "The first and the last are right, but you go from one to the other in "
             "equal differences. The frequencies should have equal ratios.",
         ),
-        Mistake(
-            "sines alone",
+        "sines alone": Mistake(
             _embedding(order=lambda s, c: torch.cat([s, s], dim=1)),
             "The second half should be cosines. A sine alone has the same value at "
             "two times on either side of its crest.",
         ),
-        Mistake(
-            "time from 0 to 1",
+        "time from 0 to 1": Mistake(
             lambda t, dim: _embedding()(t / 1000, dim),
             "You divide t by 1000 first. Then no wave makes even a sixth of a turn, "
             "and you can hardly tell nearby times apart.",
         ),
-    ),
+    },
 )
 
 
@@ -209,80 +191,67 @@ _COUNT = Exercise(
     hint="Go through the layers one by one: two norms, two convolutions, the linear "
     "layer for the time, and the skip. Which of them have biases?",
     inputs=((32, 32, 128), (32, 64, 128), (96, 64, 128), (3, 5, 7)),
-    mistakes=(
-        Mistake(
-            "no biases in the convolutions",
+    mistakes={
+        "no biases in the convolutions": Mistake(
             _block(convs=lambda i, o: 9 * i * o + 9 * o * o),
             "Each of the two large convolutions has a bias for every output channel.",
         ),
-        Mistake(
-            "kernels of one pixel",
+        "kernels of one pixel": Mistake(
             _block(convs=lambda i, o: _conv(i, o, 1) + _conv(o, o, 1)),
             "The kernels of the two large convolutions are 3 by 3, with separate "
             "weights at each place.",
         ),
-        Mistake(
-            "kernels of three weights",
+        "kernels of three weights": Mistake(
             _block(convs=lambda i, o: 3 * i * o + 3 * o * o + 2 * o),
             "A 3 by 3 kernel has more than 3 places.",
         ),
-        Mistake(
-            "no norms",
+        "no norms": Mistake(
             _block(norms=lambda i, o: 0),
             "The norms learn something too: after normalization, each channel has a "
             "scale and a shift.",
         ),
-        Mistake(
-            "norms with a scale alone",
+        "norms with a scale alone": Mistake(
             _block(norms=lambda i, o: i + o),
             "A norm learns a scale for each channel, and a shift as well.",
         ),
-        Mistake(
-            "both norms on the inputs",
+        "both norms on the inputs": Mistake(
             _block(norms=lambda i, o: 4 * i),
             "The second norm comes after the first convolution: how many channels are "
             "there?",
         ),
-        Mistake(
-            "the second convolution on the inputs",
+        "the second convolution on the inputs": Mistake(
             _block(convs=lambda i, o: 2 * _conv(i, o)),
             "The second convolution reads c_out channels already.",
         ),
-        Mistake(
-            "no time",
+        "no time": Mistake(
             _block(time=lambda e, o: 0),
             "You left out the layer that brings the time into the block.",
         ),
-        Mistake(
-            "no bias in the layer of the time",
+        "no bias in the layer of the time": Mistake(
             _block(time=lambda e, o: e * o),
             "The linear layer for the time has a bias too.",
         ),
-        Mistake(
-            "scale and shift from the time",
+        "scale and shift from the time": Mistake(
             _block(time=lambda e, o: 2 * (e * o + o)),
             "That is a block in which the time gives a scale and a shift, as in some "
             "networks. Here it gives one number per channel.",
         ),
-        Mistake(
-            "always a convolution on the skip",
+        "always a convolution on the skip": Mistake(
             _block(skip=lambda i, o: _conv(i, o, 1)),
             "If c_in and c_out agree, the input is added as it is, with nothing to "
             "learn.",
         ),
-        Mistake(
-            "never a convolution on the skip",
+        "never a convolution on the skip": Mistake(
             _block(skip=lambda i, o: 0),
             "If c_in and c_out differ, input and output cannot be added as they are. "
             "What is on the skip then?",
         ),
-        Mistake(
-            "a large convolution on the skip",
+        "a large convolution on the skip": Mistake(
             _block(skip=lambda i, o: _conv(i, o) if i != o else 0),
             "The convolution on the skip only mixes channels: its kernel is a single "
             "pixel.",
         ),
-    ),
+    },
 )
 
 
@@ -314,49 +283,41 @@ _ATTENTION = Exercise(
         (*randn(3, 6, 4),),
         (3 * randn(9, 2), *randn(2, 9, 2, seed=1)),
     ),
-    mistakes=(
-        Mistake(
-            "not scaled",
+    mistakes={
+        "not scaled": Mistake(
             _attention(scores=lambda q, k: q @ k.T),
             "Everything is right except one thing: each score is a sum of d products, "
             "so it grows with d. Without scaling, the softmax is too sharp.",
         ),
-        Mistake(
-            "divided by d",
+        "divided by d": Mistake(
             _attention(scores=lambda q, k: q @ k.T / q.shape[1]),
             "You divide the scores by d. That is their variance; how do you divide by "
             "their standard deviation?",
         ),
-        Mistake(
-            "multiplied by √d",
+        "multiplied by √d": Mistake(
             _attention(scores=lambda q, k: q @ k.T * q.shape[1] ** 0.5),
             "The scaling goes the wrong way: yours makes the scores even larger.",
         ),
-        Mistake(
-            "scaled by the pixels",
+        "scaled by the pixels": Mistake(
             _attention(scores=lambda q, k: q @ k.T / q.shape[0] ** 0.5),
             "You scale by the number of pixels. How many products are added up in one "
             "score?",
         ),
-        Mistake(
-            "softmax over the queries",
+        "softmax over the queries": Mistake(
             _attention(weights=lambda scores: scores.softmax(0)),
             "Your weights add to 1 over the queries. For each query they should add "
             "to 1 over the keys.",
         ),
-        Mistake(
-            "no softmax",
+        "no softmax": Mistake(
             _attention(weights=lambda scores: scores),
             "You mix with the scores themselves. Some are negative, and they don't "
             "add to 1: a softmax is missing.",
         ),
-        Mistake(
-            "not normalized",
+        "not normalized": Mistake(
             _attention(weights=lambda scores: scores.exp()),
             "You took the exponentials; to form a mean they have to add to 1.",
         ),
-        Mistake(
-            "scaled after the softmax",
+        "scaled after the softmax": Mistake(
             _attention(
                 scores=lambda q, k: q @ k.T,
                 weights=lambda scores: scores.softmax(1),
@@ -365,23 +326,20 @@ _ATTENTION = Exercise(
             "You scale the output of the softmax, so the weights no longer add to 1. "
             "Scale the scores before it.",
         ),
-        Mistake(
-            "queries and keys exchanged",
+        "queries and keys exchanged": Mistake(
             _attention(scores=lambda q, k: k @ q.T / q.shape[1] ** 0.5),
             "Queries and keys are swapped. Row i of the scores belongs to query i.",
         ),
-        Mistake(
-            "weights the wrong way round",
+        "weights the wrong way round": Mistake(
             _attention(mix=lambda w, v: w.T @ v),
             "The weights are right, but you sum over the queries. Output i is a sum "
             "over all keys j.",
         ),
-        Mistake(
-            "the weights alone",
+        "the weights alone": Mistake(
             _attention(mix=lambda w, v: w),
             "Those are the weights. What do they weigh?",
         ),
-    ),
+    },
 )
 
 EXERCISES = (_SIZE, _EMBEDDING, _COUNT, _ATTENTION)

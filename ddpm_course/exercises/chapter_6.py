@@ -22,58 +22,49 @@ _SUM_FOR_MEAN = Exercise(
     meaning="Whoever writes down a learning rate should write down the loss with it.",
     hint="By what factor does the loss grow, and the gradient with it? The step is "
     "the product of the gradient and the learning rate.",
-    mistakes=(
-        Mistake(
-            "the wrong way round",
+    mistakes={
+        "the wrong way round": Mistake(
             M * D,
             "That is how much the gradient grows. How must the learning rate change "
             "so that the step stays the same?",
         ),
-        Mistake(
-            "the batch alone",
+        "the batch alone": Mistake(
             1 / M,
             "Right for the batch. The mean over the coordinates has become a sum too.",
         ),
-        Mistake(
-            "the coordinates alone",
+        "the coordinates alone": Mistake(
             1 / D,
             "Right for the coordinates. The mean over the batch has become a sum too.",
         ),
-        Mistake(
-            "the root, as for noise",
+        "the root, as for noise": Mistake(
             1 / sp.sqrt(M * D),
             "Roots belong to standard deviations of means. A gradient grows with its "
             "loss, by the same factor.",
         ),
-        Mistake(
-            "nothing to do",
+        "nothing to do": Mistake(
             sp.Integer(1),
             "The minimum stays where it is, but the steps toward it do not. Only with "
             "Adam does (almost) nothing change.",
         ),
-        Mistake(
-            "batch up, coordinates down",
+        "batch up, coordinates down": Mistake(
             M / D,
             "Both sums make the gradient larger; you treat one of them as if it made "
             "the gradient smaller. Look at the batch.",
         ),
-        Mistake(
-            "coordinates up, batch down",
+        "coordinates up, batch down": Mistake(
             D / M,
             "Both sums make the gradient larger; you treat one of them as if it made "
             "the gradient smaller. Look at the coordinates.",
         ),
-        Mistake(
-            "squared",
+        "squared": Mistake(
             1 / (M * D) ** 2,
             "The error is squared, but the number of terms is not.",
         ),
-        Mistake(
-            "a sum of the counts",
+        "a sum of the counts": Mistake(
             1 / (M + D),
             "How many numbers are there in M images of D coordinates each?",
         ),
-    ),
+    },
 )
 
 
@@ -132,85 +123,71 @@ _BATCH_STEP = Exercise(
         _inputs([3, 1, 4], 3, 0.5),
         _inputs([1, 5, 5, 5, 3], 2, 0.02),
     ),
-    mistakes=(
-        Mistake(
-            "sum over the batch",
+    mistakes={
+        "sum over the batch": Mistake(
             _step(sum=True),
             "You sum over the batch. With the mean, the learning rate does not depend "
             "on the batch size.",
         ),
-        Mistake(
-            "mean over the coordinates",
+        "mean over the coordinates": Mistake(
             _step(mse=True),
             "You take the mean over the coordinates. A squared norm is a sum over "
             "them; take the mean only over the batch.",
         ),
-        Mistake(
-            "sum over the batch, mean over the coordinates",
+        "sum over the batch, mean over the coordinates": Mistake(
             _step(sum=True, mse=True),
             "You swapped the two: sum over the coordinates of an image, average over "
             "the images.",
         ),
-        Mistake(
-            "uphill",
+        "uphill": Mistake(
             _step(uphill=True),
             "You walk uphill: the loss grows. Subtract the gradient.",
         ),
-        Mistake(
-            "factor 2 lost",
+        "factor 2 lost": Mistake(
             _step(no_two=True),
             "What is the derivative of a square? You lost a factor.",
         ),
-        Mistake(
-            "gradient returned",
+        "gradient returned": Mistake(
             _step(gradient=True),
             "You return the gradient. We want the new weights.",
         ),
-        Mistake(
-            "missing square root",
+        "missing square root": Mistake(
             _step(rootless=True),
             "Multiply the noise by its standard deviation, not by its variance.",
         ),
-        Mistake(
-            "noise as target",
+        "noise as target": Mistake(
             _step(eps=True),
             "You compare the prediction with the noise, as Algorithm 1 does. This "
             "network predicts the clean data.",
         ),
-        Mistake(
-            "one time for all",
+        "one time for all": Mistake(
             _step(one_time=True),
             "You use the first time for the whole batch. Each image has its own.",
         ),
-        Mistake(
-            "one noise for all",
+        "one noise for all": Mistake(
             _step(one_noise=True),
             "You use the first noise for the whole batch. Each image has its own.",
         ),
-        Mistake(
-            "t off by one in alpha_bar",
+        "t off by one in alpha_bar": Mistake(
             _step(early=True),
             "Look at alpha_bar: it is indexed by t itself, and entry 0 belongs to the "
             "clean data.",
         ),
-        Mistake(
-            "t off by one in theta",
+        "t off by one in theta": Mistake(
             _step(shifted=True),
             "You read and update the left neighbor in theta, which is indexed by t "
             "itself.",
         ),
-        Mistake(
-            "the last image wins",
+        "the last image wins": Mistake(
             _step(last=True),
             "Where a time occurs twice, yours counts only one of the images. Indexed "
             "assignment overwrites; the gradients must add up.",
         ),
-        Mistake(
-            "nothing noised",
+        "nothing noised": Mistake(
             _step(clean=True),
             "Your network gets the clean data, so it has nothing to learn.",
         ),
-    ),
+    },
 )
 
 
@@ -225,62 +202,52 @@ _MEMORY = Exercise(
     meaning="That is ln 2 times 1000, nearly: 1000 is the memory of this average.",
     hint="By what factor does the share of the starting weights shrink in one step? "
     "And in n steps?",
-    mistakes=(
-        Mistake(
-            "one step too early",
+    mistakes={
+        "one step too early": Mistake(
             692,
             "After 692 steps it is still a little above one half.",
         ),
-        Mistake(
-            "one step too late",
+        "one step too late": Mistake(
             694,
             "Below one half, yes, but not for the first time.",
         ),
-        Mistake(
-            "a straight line",
+        "a straight line": Mistake(
             500,
             "Each step takes away a thousandth of the share that is left, not of the "
             "share at the start.",
         ),
-        Mistake(
-            "a straight line, one more",
+        "a straight line, one more": Mistake(
             501,
             "That is almost a straight line, but the losses shrink along with the "
             "share.",
         ),
-        Mistake(
-            "the memory",
+        "the memory": Mistake(
             1000,
             "After 1000 steps the share is about 1 / e = 0.37. When was it one half?",
         ),
-        Mistake(
-            "decay 0.99",
+        "decay 0.99": Mistake(
             69,
             "Right for a decay of 0.99: one nine is missing.",
         ),
-        Mistake(
-            "decay 0.9999",
+        "decay 0.9999": Mistake(
             6932,
             "Right for a decay of 0.9999: there is one nine too many.",
         ),
-        Mistake(
-            "the other share",
+        "the other share": Mistake(
             1,
             "After one step, the starting weights still have 0.999 of the average. "
             "The newest weights have the small share.",
         ),
-        Mistake(
-            "not a whole number of steps",
+        "not a whole number of steps": Mistake(
             float(np.log(2) / -np.log(0.999)),
             "The formula is right. Steps are whole numbers: which is the first one "
             "after it?",
         ),
-        Mistake(
-            "logarithm to base 2",
+        "logarithm to base 2": Mistake(
             1000 * float(np.log2(np.e)),
             "You divided by the natural logarithm of 2. Shouldn't you multiply by it?",
         ),
-    ),
+    },
 )
 
 

@@ -91,106 +91,89 @@ _FIRST_STEPS = Exercise(
         _calls(float64(1.0, 0.8, 0.6, 0.3, 0.1), 4, 2),
         _calls(float64(1.0, 0.85, 0.4, 0.1), 1, 5),
     ),
-    mistakes=(
-        Mistake(
-            "always from x_T",
+    mistakes={
+        "always from x_T": Mistake(
             _chain(stuck=True),
             "Each of your steps starts from x_T. The next step should start where the "
             "last one ended.",
         ),
-        Mistake(
-            "the mean passed on",
+        "the mean passed on": Mistake(
             _chain(passes_mean=True),
             "You return the states with their noise, but continue from the mean. The "
             "next step starts from the noisy state.",
         ),
-        Mistake(
-            "the means returned",
+        "the means returned": Mistake(
             _chain(returns_mean=True),
             "You continue from the right states, but return their means. The states "
             "have noise.",
         ),
-        Mistake(
-            "no noise",
+        "no noise": Mistake(
             _chain(variance=lambda a, b: 0 * a),
             "You add no noise: z is not used at all. A reverse step is a draw, not a "
             "mean.",
         ),
-        Mistake(
-            "β for β̃",
+        "β for β̃": Mistake(
             _chain(variance=_beta),
             "The means are right. Your noise has the variance beta_t, which is the "
             "other choice; look up beta_tilde_t.",
         ),
-        Mistake(
-            "β for β̃, and none at t = 1",
+        "β for β̃, and none at t = 1": Mistake(
             _chain(variance=lambda a, b: _beta(a, b) * (b < 1)),
             "You leave out the noise at t = 1, as you should, but before that its "
             "variance is beta_t. With beta_tilde_t you need no such exception.",
         ),
-        Mistake(
-            "β̃ upside down",
+        "β̃ upside down": Mistake(
             _chain(variance=lambda a, b: (1 - a) / (1 - b) * (1 - a / b)),
             "The quotient in your variance is upside down: beta_tilde_t is less than "
             "beta_t, and 0 at t = 1.",
         ),
-        Mistake(
-            "variance for standard deviation",
+        "variance for standard deviation": Mistake(
             _chain(rootless=True),
             "You multiply z by the variance. What makes the variance of the product "
             "beta_tilde_t?",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             _chain(times=lambda T: (T - 1, T - 2, T - 3)),
             "Your first step has t = T - 1. The first step goes from T to T - 1, and "
             "alpha_bar is indexed by t itself.",
         ),
-        Mistake(
-            "the length for T",
+        "the length for T": Mistake(
             _chain(times=lambda T: (T + 1, T, T - 1)),
             "An index is too large. The last index of alpha_bar is T, one less than "
             "its length; the first index of x0_hats and z is 0.",
         ),
-        Mistake(
-            "numbered by time",
+        "numbered by time": Mistake(
             _chain(place=lambda i, t: t - 1),
             "You index x0_hats and z by time. They are numbered by call: 0 in the "
             "first step, 1 in the second.",
         ),
-        Mistake(
-            "times in rising order",
+        "times in rising order": Mistake(
             _chain(times=lambda T: (1, 2, 3)),
             "Your times rise: 1, 2, 3. The reverse process starts at T and counts "
             "down.",
         ),
-        Mistake(
-            "one z for all steps",
+        "one z for all steps": Mistake(
             _chain(one_z=True),
             "You use the first z in every step. Each step has noise of its own.",
         ),
-        Mistake(
-            "one answer for all steps",
+        "one answer for all steps": Mistake(
             _chain(one_call=True),
             "You use the network's first answer in every step. Each step asks again, "
             "and z[i] goes with x0_hats[i].",
         ),
-        Mistake(
-            "the answers in reverse",
+        "the answers in reverse": Mistake(
             lambda alpha_bar, x_T, x0_hats, z: _chain()(
                 alpha_bar, x_T, x0_hats.flip(0), z
             ),
             "You take the network's answers from last to first. The first one belongs "
             "to the first step, at t = T.",
         ),
-        Mistake(
-            "coefficients swapped",
+        "coefficients swapped": Mistake(
             _chain(mean=lambda a, b, x, x0: _mean(a, b, x0, x)),
             "The two coefficients of the mean are swapped. Late in the chain, near t "
             "= 1, nearly all the weight is on x0_hat.",
         ),
-        Mistake(
-            "ᾱ for α",
+        "ᾱ for α": Mistake(
             _chain(
                 mean=lambda a, b, x, x0: (
                     (b.sqrt() * (1 - a / b) * x0 + a.sqrt() * (1 - b) * x) / (1 - a)
@@ -199,8 +182,7 @@ _FIRST_STEPS = Exercise(
             "The root in front of x_t belongs to this one step: alpha_t, which is the "
             "quotient of two neighbors in alpha_bar.",
         ),
-        Mistake(
-            "1 - ᾱ for β",
+        "1 - ᾱ for β": Mistake(
             _chain(
                 mean=lambda a, b, x, x0: (
                     b.sqrt() * x0 + (a / b).sqrt() * (1 - b) / (1 - a) * x
@@ -210,16 +192,14 @@ _FIRST_STEPS = Exercise(
             "You used 1 - alpha_bar[t] for beta_t. That is the noise of all steps up "
             "to t; this step adds 1 - alpha_t.",
         ),
-        Mistake(
-            "t for t - 1 under the root",
+        "t for t - 1 under the root": Mistake(
             _chain(
                 mean=lambda a, b, x, x0: _mean(a, b, x, x0 * (a / b).sqrt()),
             ),
             "Look at the root in front of x0_hat: the mean is that of x at time t - 1, "
             "and so is its share of the clean data.",
         ),
-        Mistake(
-            "roots forgotten",
+        "roots forgotten": Mistake(
             _chain(
                 mean=lambda a, b, x, x0: (
                     (b * (1 - a / b) * x0 + (a / b) * (1 - b) * x) / (1 - a)
@@ -227,8 +207,7 @@ _FIRST_STEPS = Exercise(
             ),
             "Both coefficients of the mean have a square root in their numerator.",
         ),
-        Mistake(
-            "x̂₀ taken for noise",
+        "x̂₀ taken for noise": Mistake(
             _chain(
                 mean=lambda a, b, x, x0: (
                     (x - (1 - a / b) / (1 - a).sqrt() * x0) / (a / b).sqrt()
@@ -237,38 +216,33 @@ _FIRST_STEPS = Exercise(
             "You treat the network's answer as noise. Here it is the clean data, so "
             "the mean is the posterior mean.",
         ),
-        Mistake(
-            "diffused again",
+        "diffused again": Mistake(
             _chain(mean=lambda a, b, x, x0: b.sqrt() * x0, variance=lambda a, b: 1 - b),
             "You diffuse x0_hat again, up to time t - 1. That forgets x_t, and the "
             "posterior does not.",
         ),
-        Mistake(
-            "the network's answers",
+        "the network's answers": Mistake(
             lambda alpha_bar, x_T, x0_hats, z: x0_hats,
             "You return the network's answers. That is what the steps aim at, not how "
             "far they get.",
         ),
-        Mistake(
-            "the last state alone",
+        "the last state alone": Mistake(
             lambda *arguments: _chain()(*arguments)[-1],
             "You return only the last state, and it is right. Return all three, "
             "stacked.",
         ),
-        Mistake(
-            "x_T among them",
+        "x_T among them": Mistake(
             lambda alpha_bar, x_T, x0_hats, z: torch.cat(
                 [x_T[None], _chain()(alpha_bar, x_T, x0_hats, z)[:2]]
             ),
             "You return x_T first. We want the three states that the steps lead to: "
             "the first one is at time T - 1.",
         ),
-        Mistake(
-            "the last state first",
+        "the last state first": Mistake(
             lambda *arguments: _chain()(*arguments).flip(0),
             "The states are right, but in the wrong order: the first step comes first.",
         ),
-    ),
+    },
 )
 
 
@@ -294,173 +268,145 @@ _EQUATION = Exercise(
     meaning="That is the heart of Algorithm 2: all else in it is the loop.",
     hint="It is a mean plus noise. The mean removes a share of the predicted noise "
     "from x_t and stretches the rest; the noise has the standard deviation sigma_t.",
-    mistakes=(
-        Mistake(
-            "no new noise",
+    mistakes={
+        "no new noise": Mistake(
             _CENTRE,
             "That is the mean of the step, and it is right. Something random is "
             "missing.",
         ),
-        Mistake(
-            "variance for standard deviation",
+        "variance for standard deviation": Mistake(
             _CENTRE + sigma_t**2 * z,
             "You multiply z by a variance. To stretch a standard normal number, "
             "multiply it by a standard deviation.",
         ),
-        Mistake(
-            "the root of σ",
+        "the root of σ": Mistake(
             _CENTRE + sp.sqrt(sigma_t) * z,
             "Don't take the root of sigma_t: it is already a standard deviation.",
         ),
-        Mistake(
-            "noise not stretched",
+        "noise not stretched": Mistake(
             _CENTRE + z,
             "The new noise needs a factor: z alone has variance 1.",
         ),
-        Mistake(
-            "noise subtracted",
+        "noise subtracted": Mistake(
             _CENTRE - sigma_t * z,
             "No sampler would notice, since z and -z have the same distribution. But "
             "write it as the algorithm does: the new noise is added.",
         ),
-        Mistake(
-            "new noise divided too",
+        "new noise divided too": Mistake(
             _CENTRE + sigma_t * z / sp.sqrt(alpha_t),
             "Close the parenthesis earlier: the new noise is added at the end, with "
             "sigma_t as its only factor.",
         ),
-        Mistake(
-            "the predicted noise again",
+        "the predicted noise again": Mistake(
             _CENTRE + sigma_t * eps_hat,
             "You used the predicted noise twice. What you add at the end is new, and "
             "independent of everything before: z.",
         ),
-        Mistake(
-            "the noise of the training",
+        "the noise of the training": Mistake(
             _CENTRE.subs(eps_hat, eps) + sigma_t * z,
             "You used eps, the noise drawn in training. During sampling nobody knows "
             "it: the network predicts it.",
         ),
-        Mistake(
-            "not divided by √α",
+        "not divided by √α": Mistake(
             x_t - _SHARE * eps_hat + sigma_t * z,
             "The forward step made the data a little smaller. The reverse step has to "
             "undo that.",
         ),
-        Mistake(
-            "x_t divided alone",
+        "x_t divided alone": Mistake(
             x_t / sp.sqrt(alpha_t) - _SHARE * eps_hat + sigma_t * z,
             "Both parts of the mean are stretched, the predicted noise too: you need "
             "parentheses.",
         ),
-        Mistake(
-            "multiplied for divided",
+        "multiplied for divided": Mistake(
             sp.sqrt(alpha_t) * (x_t - _SHARE * eps_hat) + sigma_t * z,
             "You shrink the parentheses, as a forward step does. A reverse step "
             "stretches them.",
         ),
-        Mistake(
-            "ᾱ for α",
+        "ᾱ for α": Mistake(
             (x_t - _SHARE * eps_hat) / sp.sqrt(abar_t) + sigma_t * z,
             "You undo the shrinking of all steps up to t at once. This is one step.",
         ),
-        Mistake(
-            "α without its root",
+        "α without its root": Mistake(
             (x_t - _SHARE * eps_hat) / alpha_t + sigma_t * z,
             "You divide by alpha_t, a share of the variance. The data itself was "
             "multiplied by a root.",
         ),
-        Mistake(
-            "√β for β",
+        "√β for β": Mistake(
             (x_t - sp.sqrt(_SHARE**2 / beta_t) * eps_hat) / sp.sqrt(alpha_t)
             + sigma_t * z,
             "There is one root too many, in the numerator in front of the predicted "
             "noise.",
         ),
-        Mistake(
-            "1 - ᾱ without its root",
+        "1 - ᾱ without its root": Mistake(
             (x_t - beta_t / (1 - abar_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
             "A root is missing from the denominator in front of the predicted noise.",
         ),
-        Mistake(
-            "no 1 - ᾱ",
+        "no 1 - ᾱ": Mistake(
             (x_t - beta_t * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
             "The factor of the predicted noise has a denominator: the standard "
             "deviation of all the noise in x_t.",
         ),
-        Mistake(
-            "1 - α for 1 - ᾱ",
+        "1 - α for 1 - ᾱ": Mistake(
             (x_t - sp.sqrt(beta_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
             "The network predicts the noise of all steps up to t, not just of the "
             "last one. So the denominator needs the bar.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             (x_t - beta_t / sp.sqrt(1 - abar_prev) * eps_hat) / sp.sqrt(alpha_t)
             + sigma_t * z,
             "Look at the index in the denominator: the predicted noise is that of x "
             "at time t.",
         ),
-        Mistake(
-            "all the noise",
+        "all the noise": Mistake(
             (x_t - sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
             "You remove all the noise of x_t, but undo the shrinking of only one "
             "step. A reverse step removes a small share of the noise.",
         ),
-        Mistake(
-            "sign of the predicted noise",
+        "sign of the predicted noise": Mistake(
             (x_t + _SHARE * eps_hat) / sp.sqrt(alpha_t) + sigma_t * z,
             "You add the predicted noise. It has to be removed.",
         ),
-        Mistake(
-            "all the way to x̂₀",
+        "all the way to x̂₀": Mistake(
             _JUMP,
             "That is the predicted clean data: all the way in one jump. We want one "
             "step.",
         ),
-        Mistake(
-            "x̂₀ and noise",
+        "x̂₀ and noise": Mistake(
             _JUMP + sigma_t * z,
             "You jump to the predicted clean data and add the noise of one step "
             "there. We want the mean of one step.",
         ),
-        Mistake(
-            "diffused again",
+        "diffused again": Mistake(
             sp.sqrt(abar_prev) * _JUMP + sp.sqrt(1 - abar_prev) * z,
             "You jump to the predicted clean data and diffuse it again. That is a "
             "sampler too, but a different one: it forgets where x_t was.",
         ),
-        Mistake(
-            "the x₀ form",
+        "the x₀ form": Mistake(
             _towards(x0_hat) + sigma_t * z,
             "That is right for a network that predicts the clean data. This one "
             "predicts the noise.",
         ),
-        Mistake(
-            "the mean by name",
+        "the mean by name": Mistake(
             mu_theta + sigma_t * z,
             "True, but mu_theta is only a name here. Write out what it is, in terms "
             "of x_t and the predicted noise.",
         ),
-        Mistake(
-            "σ² = β",
+        "σ² = β": Mistake(
             _CENTRE + sp.sqrt(beta_t) * z,
             "Right if the model's variance is beta_t. The exercise leaves it open: "
             "keep sigma_t.",
         ),
-        Mistake(
-            "σ² = β̃",
+        "σ² = β̃": Mistake(
             _CENTRE + sp.sqrt((1 - abar_prev) / (1 - abar_t) * beta_t) * z,
             "Right if the model's variance is that of the posterior. The exercise "
             "leaves it open: the answer contains sigma_t.",
         ),
-        Mistake(
-            "σ² = β̃, by name",
+        "σ² = β̃, by name": Mistake(
             _CENTRE + sp.sqrt(betatilde_t) * z,
             "You chose betatilde_t as the variance. The exercise leaves the choice "
             "open: its root is called sigma_t.",
         ),
-    ),
+    },
 )
 
 
@@ -507,141 +453,118 @@ _SKIP = Exercise(
         (_ALPHA_BAR, *randn(2, 4, 2), 5, 1),
         (_ALPHA_BAR, *randn(2, 1, 5), 3, 0),
     ),
-    mistakes=(
-        Mistake(
-            "t - 1 for s",
+    mistakes={
+        "t - 1 for s": Mistake(
             _skip(times=lambda t, s: (t, t - 1)),
             "You go to t - 1, no matter what s is: right for a neighbor, but a single "
             "step where we want a long one.",
         ),
-        Mistake(
-            "s as the length of the step",
+        "s as the length of the step": Mistake(
             _skip(times=lambda t, s: (t, t - s)),
             "You go to t - s. s is the time to go to, not the number of steps.",
         ),
-        Mistake(
-            "s and t exchanged",
+        "s and t exchanged": Mistake(
             _skip(times=lambda t, s: (s, t)),
             "The times are swapped: x_t has the noise of time t, and the result has "
             "the noise of time s.",
         ),
-        Mistake(
-            "t off by one",
+        "t off by one": Mistake(
             _skip(times=lambda t, s: (t - 1, s - 1)),
             "Look at alpha_bar: it is indexed by the time itself, and entry 0 belongs "
             "to the clean data.",
         ),
-        Mistake(
-            "the noise by ᾱ at s",
+        "the noise by ᾱ at s": Mistake(
             _skip(lambda a, b, x, x0: _hidden(b, b, x, x0)),
             "You look for the noise in x_t with alpha_bar[s]. How much noise x_t has "
             "depends on t.",
         ),
-        Mistake(
-            "back where it came from",
+        "back where it came from": Mistake(
             lambda alpha_bar, x_t, x0_hat, t, s: x_t,
             "You are back at x_t: the noise is right, but you mix as at time t. Where "
             "does s come in?",
         ),
-        Mistake(
-            "the clean data mixed as at t",
+        "the clean data mixed as at t": Mistake(
             _skip(put=lambda a, b, x0, eps: a.sqrt() * x0 + (1 - b).sqrt() * eps),
             "The noise has the share of time s, but the clean data still has that of "
             "time t.",
         ),
-        Mistake(
-            "the noise mixed as at t",
+        "the noise mixed as at t": Mistake(
             _skip(put=lambda a, b, x0, eps: b.sqrt() * x0 + (1 - a).sqrt() * eps),
             "The clean data has the share of time s, but the noise still has that of "
             "time t.",
         ),
-        Mistake(
-            "the clean data not scaled",
+        "the clean data not scaled": Mistake(
             _skip(put=lambda a, b, x0, eps: x0 + (1 - b).sqrt() * eps),
             "At time s the clean data has shrunk too: it needs a factor.",
         ),
-        Mistake(
-            "ᾱ without its root",
+        "ᾱ without its root": Mistake(
             _skip(put=lambda a, b, x0, eps: b * x0 + (1 - b).sqrt() * eps),
             "In the result, a root is missing in front of x0_hat.",
         ),
-        Mistake(
-            "1 - ᾱ without its root",
+        "1 - ᾱ without its root": Mistake(
             _skip(put=lambda a, b, x0, eps: b.sqrt() * x0 + (1 - b) * eps),
             "In the result, you multiply the noise by its variance, not by its "
             "standard deviation.",
         ),
-        Mistake(
-            "both without a root",
+        "both without a root": Mistake(
             _skip(put=lambda a, b, x0, eps: b * x0 + (1 - b) * eps),
             "In the result, two roots are missing: it's the squares of the factors "
             "that add to 1.",
         ),
-        Mistake(
-            "no root in what is subtracted",
+        "no root in what is subtracted": Mistake(
             _skip(lambda a, b, x, x0: (x - a * x0) / (1 - a).sqrt()),
             "Look at the noise again: the clean data in x_t has a root in front of it.",
         ),
-        Mistake(
-            "no root where it is divided",
+        "no root where it is divided": Mistake(
             _skip(lambda a, b, x, x0: (x - a.sqrt() * x0) / (1 - a)),
             "Look at the noise again: you divide it by a variance.",
         ),
-        Mistake(
-            "not divided",
+        "not divided": Mistake(
             _skip(lambda a, b, x, x0: x - a.sqrt() * x0),
             "What you call the noise does not have standard deviation 1 yet: divide "
             "it by its factor in x_t.",
         ),
-        Mistake(
-            "a plain difference",
+        "a plain difference": Mistake(
             _skip(lambda a, b, x, x0: x - x0),
             "You take x_t - x0_hat as the noise. In x_t both the data and the noise "
             "have factors.",
         ),
-        Mistake(
-            "x_t for the noise",
+        "x_t for the noise": Mistake(
             _skip(lambda a, b, x, x0: x),
             "You mix x0_hat with x_t, as if x_t were pure noise. Remove the clean "
             "data from it first.",
         ),
-        Mistake(
-            "sign of the noise",
+        "sign of the noise": Mistake(
             _skip(lambda a, b, x, x0: -_hidden(a, b, x, x0)),
             "The noise has the wrong sign: the result should be on the same side of "
             "x0_hat as x_t.",
         ),
-        Mistake(
-            "the network's answer",
+        "the network's answer": Mistake(
             lambda alpha_bar, x_t, x0_hat, t, s: x0_hat,
             "You return x0_hat. That is right only for s = 0: at any other time there "
             "is noise.",
         ),
-        Mistake(
-            "the clean part alone",
+        "the clean part alone": Mistake(
             _skip(put=lambda a, b, x0, eps: b.sqrt() * x0),
             "The clean part is right. The noise is left out.",
         ),
-        Mistake(
-            "the noise alone",
+        "the noise alone": Mistake(
             _skip(put=lambda a, b, x0, eps: eps),
             "That is the noise in x_t, and it is right. Now mix it with x0_hat.",
         ),
-        Mistake(
-            "the posterior's mean",
+        "the posterior's mean": Mistake(
             _posterior_mean,
             "You took the posterior mean from t to s. Without new noise, that leaves "
             "too little noise; here we put back all the noise that x_t has.",
         ),
-        Mistake(
-            "the posterior's mean, one step",
+        "the posterior's mean, one step": Mistake(
             lambda alpha_bar, x_t, x0_hat, t, s: _posterior_mean(
                 alpha_bar, x_t, x0_hat, t, t - 1
             ),
             "You took the mean of an ordinary step, from t to t - 1, without its "
             "noise. This is a different step, and it goes to s.",
         ),
-    ),
+    },
 )
 
 
@@ -676,129 +599,108 @@ _CONDITION = Exercise(
         (randn(4, 5), randn(11, 5, seed=1), torch.tensor([9, 0, 4, 1])),
         (randn(2, 2), randn(11, 2, seed=1), torch.tensor([-1, -1])),
     ),
-    mistakes=(
-        Mistake(
-            "row too low",
+    mistakes={
+        "row too low": Mistake(
             _condition(lambda y: y - 1),
             "Your rows are one too low: class 0 has row 0.",
         ),
-        Mistake(
-            "row too high",
+        "row too high": Mistake(
             _condition(lambda y: y + 1),
             'Your rows are one too high, as if row 0 meant "no label". Here that is '
             "row 10.",
         ),
-        Mistake(
-            "one label for all",
+        "one label for all": Mistake(
             _condition(lambda y: y[0]),
             "You use the label of the first image for the whole batch. Each image has "
             "its own.",
         ),
-        Mistake(
-            "row by place in the batch",
+        "row by place in the batch": Mistake(
             _condition(lambda y: torch.arange(len(y))),
             "Your first image of the batch gets row 0, the second row 1. The row "
             "depends on the label.",
         ),
-        Mistake(
-            "no label for anybody",
+        "no label for anybody": Mistake(
             _condition(lambda y: 0 * y + 10),
             "All images get row 10, as if none of them had a label.",
         ),
-        Mistake(
-            "nothing where there is no label",
+        "nothing where there is no label": Mistake(
             lambda time, table, y: time + table[y] * (y >= 0)[:, None],
             "Your images without a label get nothing. They have a learned vector too, "
             "in row 10.",
         ),
-        Mistake(
-            "class 0 where there is no label",
+        "class 0 where there is no label": Mistake(
             _condition(lambda y: y.clamp(min=0)),
             "Images without a label get the vector of class 0. To the network, all of "
             "them would be of that class.",
         ),
-        Mistake(
-            "class 9 where there is no label",
+        "class 9 where there is no label": Mistake(
             _condition(lambda y: y % 10),
             "Images without a label get the vector of class 9. The table has eleven "
             "rows, and the last is row 10.",
         ),
-        Mistake(
-            "class 1 where there is no label",
+        "class 1 where there is no label": Mistake(
             _condition(abs),
             "Images without a label get the vector of class 1: you lost the sign of "
             "-1.",
         ),
-        Mistake(
-            "images without a label dropped",
+        "images without a label dropped": Mistake(
             lambda time, table, y: time[y >= 0] + table[y[y >= 0]],
             "Images without a label are missing from your result. They stay in the "
             "batch, with row 10.",
         ),
-        Mistake(
-            "a layer that takes no -1",
+        "a layer that takes no -1": Mistake(
             lambda time, table, y: time + torch.nn.functional.embedding(y, table),
             "The classes are right, but the function you call has no row -1. Square "
             "brackets count from the end; or put a 10 there, in a new tensor.",
         ),
-        Mistake(
-            "a code that takes no -1",
+        "a code that takes no -1": Mistake(
             lambda time, table, y: (
                 time + torch.nn.functional.one_hot(y, 11).double() @ table
             ),
             "The classes are right, but the function you call takes none below 0. "
             "Give it 10 where y is -1, in a new tensor.",
         ),
-        Mistake(
-            "the number of the label",
+        "the number of the label": Mistake(
             lambda time, table, y: time + y[:, None],
             "You add the class number itself. A 9 is not three times a 3: each class "
             "has a vector of its own in the table.",
         ),
-        Mistake(
-            "the row times the label",
+        "the row times the label": Mistake(
             lambda time, table, y: time + y[:, None] * table[y],
             "You multiply the row by the class number. The number only says which row "
             "it is.",
         ),
-        Mistake(
-            "sum of the whole table",
+        "sum of the whole table": Mistake(
             lambda time, table, y: time + table.sum(0),
             "You add all rows of the table to each image. Only one of them belongs to "
             "it.",
         ),
-        Mistake(
-            "product for sum",
+        "product for sum": Mistake(
             _condition(join=lambda time, vector: time * vector),
             "You multiply the two vectors. Add them.",
         ),
-        Mistake(
-            "a mean for a sum",
+        "a mean for a sum": Mistake(
             _condition(join=lambda time, vector: (time + vector) / 2),
             "You take the mean of the two vectors. We want their sum.",
         ),
-        Mistake(
-            "one behind the other",
+        "one behind the other": Mistake(
             _condition(join=lambda time, vector: torch.cat([time, vector], dim=1)),
             "You concatenate the two vectors, so the result is twice as long. The "
             "blocks expect E numbers: add the two.",
         ),
-        Mistake(
-            "the time lost",
+        "the time lost": Mistake(
             _condition(join=lambda time, vector: vector),
             "The rows are right, but they replace the time. The network needs both.",
         ),
-        Mistake(
-            "the label lost",
+        "the label lost": Mistake(
             lambda time, table, y: time,
             "You return only the time vectors. The label is missing.",
         ),
-        Mistake(
-            "a difference",
+        "a difference": Mistake(
             _condition(join=lambda time, vector: time - vector),
             "The rows are right, but you subtract them.",
         ),
-    ),
+    },
 )
 
 

@@ -15,9 +15,8 @@ from ddpm_course.exercises.values import Trouble, Values, describe, evaluate
 
 @dataclass(frozen=True)
 class Mistake:
-    """A common wrong answer, its name, and a hint that helps."""
+    """A common wrong answer, and a hint that helps."""
 
-    name: str
     answer: Any
     hint: str
 
@@ -34,7 +33,7 @@ class Exercise:
         reference: A SymPy expression, a number, an array or a function.
         meaning: What a right answer says, printed with it.
         hint: Printed for a wrong answer that is no known mistake.
-        mistakes: The known mistakes.
+        mistakes: The known mistakes, by name.
         inputs: If the reference is a function: tuples of arguments to run it on.
     """
 
@@ -45,7 +44,7 @@ class Exercise:
     reference: Any
     meaning: str
     hint: str
-    mistakes: tuple[Mistake, ...]
+    mistakes: dict[str, Mistake]
     inputs: tuple[tuple, ...] = ()
 
 
@@ -90,7 +89,7 @@ def _judge(exercise: Exercise, answer: Any) -> tuple[bool, str]:
     want = evaluate(kind, exercise.reference, inputs)
     if all(map(agree, got, want)):
         return True, ""
-    for mistake in exercise.mistakes:
+    for mistake in exercise.mistakes.values():
         if all(map(agree, got, evaluate(kind, mistake.answer, inputs))):
             return False, mistake.hint
     return False, _diagnose(exercise, got, want)
