@@ -430,7 +430,7 @@ def code_disagreement(equation: Equation) -> str | None:
     if isinstance(calls, tuple):
         pairs = list(zip(calls, (rhs.mean, rhs.variance), strict=True))
     else:
-        pairs = [(calls, rhs.sample if isinstance(rhs, Gaussian) else rhs)]
+        pairs = [(calls, rhs.draw if isinstance(rhs, Gaussian) else rhs)]
     for call, expression in pairs:
         modules = {
             m: importlib.import_module(f"ddpm_course.{m}") for m in _modules(call)

@@ -16,7 +16,7 @@ class Gaussian:
     variance: sp.Expr
 
     @property
-    def sample(self) -> sp.Expr:
+    def draw(self) -> sp.Expr:
         """A draw from it: mean + √variance ε."""
         return self.mean + sp.sqrt(self.variance) * eps
 
