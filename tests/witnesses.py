@@ -433,7 +433,7 @@ def code_disagreement(equation: Equation) -> str | None:
         pairs = [(calls, rhs.draw if isinstance(rhs, Gaussian) else rhs)]
     for call, expression in pairs:
         modules = {
-            m: importlib.import_module(f"ddpm_course.{m}") for m in _modules(call)
+            m: importlib.import_module(f"ddpm_course.{m}") for m, _ in functions(call)
         }
         expected, compiled = _numbers(expression), compile(call, "<ledger>", "eval")
         every = 9 if expression.has(equations.t) else 99
@@ -458,8 +458,9 @@ def code_disagreement(equation: Equation) -> str | None:
     return None
 
 
-def _modules(call: str) -> set[str]:
-    return set(re.findall(r"\b([a-z_]+)\.\w+\(", call)) - {"torch", "schedule"}
+def functions(call: str) -> set[tuple[str, str]]:
+    """(module, name) of the package's functions in a call."""
+    return set(re.findall(r"\b(?!torch|schedule\.)([a-z_]+)\.(\w+)\(", call))
 
 
 # --- proof ------------------------------------------------------------------------

@@ -23,13 +23,18 @@ from ddpm_course.equations.symbols import (
     x_t,
 )
 
-# a network predicts ε̂, made from x̂_0 the way ε is made from x_0
+# a network predicts ε̂ and v̂, made from x̂_0 the way ε and v are made from x_0
 _x_t = "forward.q_sample(schedule, x_0, t, eps)"
 _eps_hat = f"parameterization.eps_from_x0(schedule, {_x_t}, t, x0_hat)"
-_v, _v_hat = (
-    f"parameterization.v_from_x0_eps(schedule, {x0}, t, {noise})"
-    for x0, noise in (("x_0", "eps"), ("x0_hat", _eps_hat))
-)
+_v_hat = f"parameterization.v_from_x0_eps(schedule, x0_hat, t, {_eps_hat})"
+
+
+def errors(prediction: str, kind: str) -> str:
+    """``squared_errors`` on a batch of numbers, with this as the network's answer."""
+    return (
+        f"training.squared_errors(lambda x, time: ({prediction})[:, None], schedule, "
+        f"x_0[:, None], torch.full(x_0.shape, t), eps[:, None], {kind!r})"
+    )
 
 
 def _weight(kind: str, variance: str = "beta") -> str:
@@ -92,7 +97,7 @@ EQUATIONS = [
         "eps-error",
         r"\|\varepsilon - \varepsilon_\theta(x_t, t)\|^2",
         snr_t * (x_0 - x0_hat) ** 2,
-        f"(eps - {_eps_hat})**2",
+        errors(_eps_hat, "eps"),
     ),
     Equation(
         "v",
@@ -116,7 +121,7 @@ EQUATIONS = [
         "v-error",
         r"\|v - v_\theta(x_t, t)\|^2",
         (snr_t + 1) * (x_0 - x0_hat) ** 2,
-        f"({_v} - {_v_hat})**2",
+        errors(_v_hat, "v"),
     ),
     Equation(
         "loss-v",
