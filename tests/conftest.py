@@ -1,4 +1,4 @@
-"""The order of the tests, and the book, built once for those that look at it."""
+"""The order of the tests, what they need, and fixtures that several files use."""
 
 import shutil
 import subprocess
@@ -6,17 +6,47 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from helpers import ROOT
 
-ROOT = Path(__file__).parent.parent
+from ddpm_course.schedules import SCHEDULES, NoiseSchedule, make_schedule
+
+#: The files of Debian's package dataset-fashion-mnist.
+FASHION_MNIST = [
+    Path("/usr/share/datasets/fashion-mnist") / f"{split}-{content}-ubyte.gz"
+    for split in ("train", "t10k")
+    for content in ("images-idx3", "labels-idx1")
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow ones first: of two workers none has a long file left at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request: pytest.FixtureRequest) -> NoiseSchedule:
+    return make_schedule(request.param)
+
+
+@pytest.fixture
+def fashion_mnist_folder(tmp_path: Path) -> Path:
+    """A data folder with the real files of Fashion-MNIST; skips without them."""
+    if missing := [str(path) for path in FASHION_MNIST if not path.is_file()]:
+        pytest.skip(f"needs {missing[0]}, of Debian's package dataset-fashion-mnist")
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    for path in FASHION_MNIST:
+        (folder / path.name).symlink_to(path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory) -> Path:
+def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built HTML; the build fails on any warning."""
     folder = tmp_path_factory.mktemp("book")
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)

@@ -1,18 +1,16 @@
-"""The same steps as the diffusers library, where that is right (the bench extra)."""
+"""The same steps as the diffusers library, where that is right."""
 
 from functools import partial
 
+import diffusers
 import pytest
 import torch
+from helpers import normal, seeded
 
 from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.sampling import ancestral_step, ddim_step, sample
 from ddpm_course.schedules import make_schedule
-
-diffusers = pytest.importorskip(
-    "diffusers", reason="needs diffusers: install the bench extra"
-)
 
 #: Their name of a schedule, ours, and what they leave out: T is 1000.
 NAMES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
@@ -21,9 +19,8 @@ both = pytest.mark.parametrize("name", NAMES)
 close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-5)
 
 
-def normal(seed=0, n=6):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, 2, generator=generator)
+def points(seed=0):
+    return normal(6, 2, seed=seed, dtype=torch.float32)
 
 
 def theirs(name, kind="DDPM", **options):
@@ -51,7 +48,7 @@ def test_schedules(name):
 
 @both
 def test_q_sample(name):
-    x0, eps = normal(), normal(1)
+    x0, eps = points(), points(1)
     t = torch.tensor([1, 2, 30, 500, 999, 1000])
     ours = q_sample(make_schedule(NAMES[name]), x0, t, eps)
     close(ours, theirs(name).add_noise(x0, eps, t - 1))  # they count from 0
@@ -68,13 +65,10 @@ def test_one_ddpm_step(name, variance, kind):
     # at t = T of the cosine schedule ε → x̂_0 multiplies rounding errors by 20 000
     times = [900, 500, 2, 1] if name != "linear" else [1000, 500, 2, 1]
     for t in times:
-        x, output = normal(t), normal(t + 1)
+        x, output = points(t), points(t + 1)
         denoiser = Denoiser(lambda x, t, y=output: y, schedule, kinds[kind])
-        drawn = torch.Generator().manual_seed(5)
-        step = scheduler.step(output, t - 1, x, generator=drawn).prev_sample
-        z = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
-        if t == 1:
-            z = 0 * z
+        step = scheduler.step(output, t - 1, x, generator=seeded(5)).prev_sample
+        z = points(5) if t > 1 else torch.zeros_like(x)
         x0_hat = denoiser(x, t)
         close(
             ancestral_step(schedule, x, x0_hat, t, t - 1, z, VARIANCES[variance]), step
@@ -91,8 +85,8 @@ def test_ddim_steps_over_a_stride(name, eta):
     for index in (1, 10, 18):
         t = int(scheduler.timesteps[index]) + 1
         s = int(scheduler.timesteps[index + 1]) + 1
-        x, output = normal(t), normal(t + 1)
-        z = normal(t + 2)
+        x, output = points(t), points(t + 1)
+        z = points(t + 2)
         step = scheduler.step(output, t - 1, x, eta=eta, variance_noise=z).prev_sample
         denoiser = Denoiser(lambda x, t, y=output: y, schedule)
         close(ddim_step(schedule, x, denoiser(x, t), t, s, z, eta), step)
@@ -103,11 +97,10 @@ def test_a_whole_ddim_chain():
     torch.manual_seed(0)
     network = torch.nn.Linear(2, 2)
     scheduler.set_timesteps(1000)
-    x = normal()
+    x = points()
     with torch.no_grad():
         for t in scheduler.timesteps:
             x = scheduler.step(network(x), t, x).prev_sample
     denoiser = Denoiser(lambda x, t: network(x), schedule)
-    drawn = torch.Generator().manual_seed(0)
-    ours = sample(denoiser, schedule, (6, 2), step=ddim_step, generator=drawn)
+    ours = sample(denoiser, schedule, (6, 2), step=ddim_step, generator=seeded())
     torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-3)

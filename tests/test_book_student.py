@@ -7,20 +7,19 @@ import sys
 import tomllib
 from copy import deepcopy
 from itertools import pairwise
-from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from helpers import ROOT
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from witnesses import CHAPTERS
 
-ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from course.plain import Unresolved, to_plain  # noqa: E402
+from course.plain import Unresolved, to_plain
 
 chapters = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
 
@@ -233,17 +232,20 @@ def test_links_to_the_site_lead_somewhere(built_book, chapter):
             assert not anchor or f'id="{anchor}"' in html.unescape(target), link
 
 
-def site_address():
+def repository():
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    owner, name = config["repository"]["url"].split("/")[-2:]
+    return config["repository"]["url"]
+
+
+def site_address():
+    owner, name = repository().split("/")[-2:]
     return f"https://{owner.lower()}.github.io/{name}/"
 
 
 @pytest.mark.slow
 @chapters
 def test_buttons_and_setup_cell_lead_to_the_repository_of_config(built_book, chapter):
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    url = config["repository"]["url"]
+    url = repository()
     page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
     colab = url.replace(
         "https://github.com", "https://colab.research.google.com/github"
@@ -348,6 +350,9 @@ COLAB = {
     "scikit-learn": "1.6.1",
     "tqdm": "4.67",
     "pooch": "1.9.0",
+    # seen in earlier images, of 2026 and 2023; that one has these or newer ones
+    "pillow": "11.3.0",
+    "filelock": "3.12.4",
 }
 
 

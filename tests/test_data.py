@@ -2,49 +2,34 @@
 
 import gzip
 import hashlib
-import shutil
 import struct
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import seeded
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from ddpm_course import data
 
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 LABELS = "t10k-labels-idx1-ubyte.gz"
-real_files = pytest.mark.skipif(
-    not DEBIAN.exists(), reason="needs Debian's package dataset-fashion-mnist"
-)
-
-
-@pytest.fixture
-def fashion(tmp_path):
-    """A cache folder with the four real files."""
-    folder = tmp_path / "fashion-mnist"
-    folder.mkdir()
-    for path in DEBIAN.glob("*.gz"):
-        shutil.copy(path, folder)
-    return tmp_path
 
 
 # --- real files -------------------------------------------------------------------
 
 
-@real_files
-def test_fashion_mnist_is_read_from_real_files(fashion):
-    images, labels = data.fashion_mnist("test", fashion)
+def test_fashion_mnist_is_read_from_real_files(fashion_mnist_folder):
+    images, labels = data.fashion_mnist("test", fashion_mnist_folder)
     assert images.shape == (10_000, 1, 28, 28) and images.dtype == torch.float32
     assert images.min() == -1 and images.max() == 1
     # ten classes of a thousand, as published
     assert torch.equal(labels.bincount(), torch.full((10,), 1000))
     # 0.2860 is the mean pixel of the training images that everybody quotes
-    train, train_labels = data.fashion_mnist("train", fashion)
+    train, train_labels = data.fashion_mnist("train", fashion_mnist_folder)
     assert len(train) == len(train_labels) == 60_000
     assert abs((train.mean() + 1) / 2 - 0.2860) < 5e-5
 
@@ -66,10 +51,7 @@ def test_photo_is_a_square_in_range():
 
 
 def test_moons_are_drawn_and_lie_on_two_half_circles():
-    first, second = (
-        data.moons(4000, torch.Generator().manual_seed(seed), noise=0.0)
-        for seed in (0, 1)
-    )
+    first, second = (data.moons(4000, seeded(seed), noise=0.0) for seed in (0, 1))
     centres = torch.tensor([[-0.5, -0.25], [0.5, 0.25]])
     radius = torch.cdist(first, centres)
     assert ((radius - 1).abs().min(dim=1).values < 1e-5).all()
@@ -114,7 +96,8 @@ def server(monkeypatch):
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.ways = []
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    serve = partial(httpd.serve_forever, poll_interval=0.01)
+    threading.Thread(target=serve, daemon=True).start()
     httpd.address = f"http://127.0.0.1:{httpd.server_port}/"
     yield httpd
     httpd.shutdown()

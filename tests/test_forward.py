@@ -2,25 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from helpers import LINEAR, no_waiting, normal
 
 from ddpm_course.forward import q_sample, q_step
-from ddpm_course.schedules import SCHEDULES, NoiseSchedule, make_schedule
-from ddpm_course.trajectories import log_q_path
-
-LINEAR = make_schedule("linear")
-
-
-@pytest.fixture(params=SCHEDULES)
-def schedule(request):
-    return make_schedule(request.param)
-
-
-def normal(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+from ddpm_course.schedules import NoiseSchedule
 
 
 def gains(function, schedule, t):
@@ -126,18 +113,14 @@ def test_everything_stays_on_its_device_and_nothing_is_read(function):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("function", [q_step, q_sample])
 def test_on_a_gpu_the_host_never_waits(function):
     schedule, t = LINEAR.to("cuda"), torch.tensor([1, 10, 100, 1000])
     x, eps = normal(4, 3, 8, 8), normal(4, 3, 8, 8, seed=1)
     on_gpu = [v.cuda() for v in (x, t, eps)]
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         got = function(schedule, *on_gpu)
         function(schedule, on_gpu[0], 3, on_gpu[2])
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     torch.testing.assert_close(got.cpu(), function(LINEAR, x, t, eps))
 
 
@@ -157,28 +140,3 @@ def test_bad_arguments_are_named_with_value_and_remedy(function, name):
     ]:
         with pytest.raises(error, match=message):
             function(LINEAR, data, t, eps)
-
-
-# --- the density of a path --------------------------------------------------------
-
-
-def test_log_q_path_is_the_sum_of_the_steps():
-    schedule = make_schedule("linear", T=20, beta_1=0.01, beta_T=0.6)
-    path, beta = normal(21, 3, 2), schedule.beta.numpy()
-    x = path.numpy()
-    expected = sum(
-        norm.logpdf(x[t], np.sqrt(1 - beta[t]) * x[t - 1], np.sqrt(beta[t])).sum()
-        for t in range(1, 21)
-    )
-    got = log_q_path(schedule, path)
-    assert got.shape == () and got.item() == pytest.approx(expected, rel=1e-13)
-
-
-def test_log_q_path_needs_every_step():
-    for length in (1000, 1002):
-        with pytest.raises(
-            ValueError, match=rf"path has {length} entries: expected T \+ 1 = 1001"
-        ):
-            log_q_path(LINEAR, normal(length, 2))
-    with pytest.raises(TypeError, match="path has dtype"):
-        log_q_path(LINEAR, normal(1001, 2).half())
