@@ -1,7 +1,7 @@
 """The few Sphinx hooks that the book needs.
 
 ``pages`` makes the tables of the notation and of the concordance, ``student`` the
-student notebooks, ``buttons`` leads the reader to them.
+student notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
 """
 
 import sys
@@ -13,12 +13,13 @@ from sphinx.application import Sphinx
 # ``jupyter-book build .`` works where the package is not installed.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from . import buttons, pages, student
+from . import buttons, pages, site, student
 
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("notation", pages.NotationTable)
     app.add_directive("concordance", pages.Concordance)
+    app.connect("config-inited", site.check)
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("build-finished", student.write_all)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
