@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from helpers import COSINE, LINEAR, exact, halved, no_waiting, normal, seeded
 from scipy.integrate import quad
 from scipy.stats import norm
 from torch.distributions import Normal, kl_divergence
@@ -20,32 +21,9 @@ from ddpm_course.bound import (
 )
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.schedules import make_schedule
-from ddpm_course.trajectories import log_p_path, log_q_marginals, log_q_path, log_ratios
 
-LINEAR = make_schedule("linear")
 SHORT = make_schedule("linear", 100, beta_1=1e-3, beta_T=0.2)
-COSINE = make_schedule("cosine")
 NORMAL_BITS = math.log2(2 * math.pi * math.e) / 2  # the entropy of N(0, 1)
-
-
-def normal(*shape: int, seed: int = 0, dtype=torch.float64) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=dtype)
-
-
-def exact(schedule):
-    """E[x_0 | x_t] for data N(0, 1): √ᾱ_t x_t."""
-
-    def denoiser(x_t, t):
-        signal = schedule.alpha_bar[t].sqrt().to(x_t.dtype)
-        return signal.reshape(-1, *[1] * (x_t.ndim - 1)) * x_t
-
-    return denoiser
-
-
-def halved(schedule):
-    """Not the best denoiser."""
-    return lambda x_t, t: exact(schedule)(x_t, t) / 2
 
 
 # --- the divergence of two Gaussians ----------------------------------------------
@@ -262,7 +240,7 @@ def test_the_bound_of_a_normal_within_its_standard_error(options):
         exact(SHORT),
         SHORT,
         normal(4000, 1),
-        generator=torch.Generator().manual_seed(1),
+        generator=seeded(1),
         decoder="continuous",
         **options,
     )
@@ -271,7 +249,7 @@ def test_the_bound_of_a_normal_within_its_standard_error(options):
 
 def test_drawn_times_agree_with_all_times():
     x0 = normal(200, 3, 2, 2, dtype=torch.float32)
-    draw = {"generator": torch.Generator().manual_seed(3), "decoder": "continuous"}
+    draw = {"generator": seeded(3), "decoder": "continuous"}
     every = variational_bound(halved(SHORT), SHORT, x0, variance="beta_tilde", **draw)
     drawn = variational_bound(
         halved(SHORT), SHORT, x0, variance="beta_tilde", times=50, **draw
@@ -285,7 +263,7 @@ def test_drawn_times_agree_with_all_times():
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [None, 4])
 def test_the_standard_error_is_the_spread_of_repetitions(times):
-    generator = torch.Generator().manual_seed(5)
+    generator = seeded(5)
     found, errors = [], []
     for seed in range(40):
         bound = variational_bound(
@@ -311,7 +289,7 @@ def test_parts_of_the_bound_for_one_known_image(variance):
         lambda x_t, t: x0,
         SHORT,
         x0,
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
         variance=variance,
     )
     ratio = (1 - SHORT.alpha_bar[1:-1]) / (1 - SHORT.alpha_bar[2:])
@@ -343,7 +321,7 @@ def test_the_denoiser_sees_what_belongs_to_its_time():
         denoiser,
         SHORT,
         torch.zeros(3000, 1),
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
         decoder="continuous",
     )
     assert list(seen) == list(range(1, 101))
@@ -363,7 +341,7 @@ def test_drawn_times_are_those_of_the_terms():
         denoiser,
         SHORT,
         torch.zeros(500, 1),
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
         times=20,
         decoder="continuous",
     )
@@ -374,7 +352,7 @@ def test_drawn_times_are_those_of_the_terms():
 
 @pytest.mark.parametrize("times", [None, 1])
 def test_one_image_has_a_bound_but_no_standard_error(times):
-    draw = {"generator": torch.Generator().manual_seed(0), "decoder": "continuous"}
+    draw = {"generator": seeded(), "decoder": "continuous"}
     draw["times"] = times
     bound = variational_bound(exact(SHORT), SHORT, normal(1, 4), **draw)
     assert math.isnan(bound.standard_error) and math.isfinite(bound.bits_per_dim)
@@ -390,7 +368,7 @@ def test_one_step_has_no_terms_between():
             exact(one),
             one,
             normal(3, 4),
-            generator=torch.Generator().manual_seed(0),
+            generator=seeded(),
             decoder="continuous",
             times=times,
         )
@@ -406,7 +384,7 @@ def test_with_two_steps_the_only_time_is_drawn(times):
         lambda x_t, t: x0,
         two,
         x0,
-        generator=torch.Generator().manual_seed(0),
+        generator=seeded(),
         decoder="continuous",
         times=times,
     )
@@ -417,100 +395,19 @@ def test_with_two_steps_the_only_time_is_drawn(times):
 
 def test_a_better_denoiser_has_a_smaller_bound():
     mixture = GaussianMixture.ring(std=0.1)
-    x0 = mixture.sample(300, torch.Generator().manual_seed(0))
+    x0 = mixture.sample(300, seeded())
     best, blurred = (
         variational_bound(
             denoiser,
             SHORT,
             x0,
-            generator=torch.Generator().manual_seed(1),
+            generator=seeded(1),
             decoder="continuous",
         )
         for denoiser in (mixture.denoiser(SHORT), halved(SHORT))
     )
     nll = bits_per_dim(-mixture.log_prob(x0), 2).mean()
     assert nll - 3 * best.standard_error < best.bits_per_dim < blurred.bits_per_dim
-
-
-# --- along a path -----------------------------------------------------------------
-
-
-def forward_path(schedule, shape, seed=0, dtype=torch.float64):
-    path = [normal(*shape, seed=seed)]
-    for t in range(1, schedule.T + 1):
-        beta = schedule.beta[t]
-        eps = normal(*shape, seed=1000 * seed + t)
-        path.append((1 - beta).sqrt() * path[-1] + beta.sqrt() * eps)
-    return torch.stack(path).to(dtype)
-
-
-@pytest.mark.parametrize("schedule", [LINEAR, SHORT, COSINE])
-def test_for_a_normal_every_path_gives_the_log_density_itself(schedule):
-    """With the exact denoiser and σ² = β the model's paths are those of q."""
-    for seed, shape in enumerate([(1,), (2, 3)]):
-        path = forward_path(schedule, shape, seed)
-        nll = -Normal(0.0, 1.0).log_prob(path[0]).sum()
-        whole = log_q_path(schedule, path) - log_p_path(exact(schedule), schedule, path)
-        split = log_ratios(exact(schedule), schedule, path)
-        assert whole == pytest.approx(nll.item(), abs=1e-8)
-        assert split.sum() == pytest.approx(nll.item(), abs=1e-8)
-
-
-@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
-def test_ratios_of_a_path_one_by_one(variance):
-    path, denoiser = forward_path(SHORT, (2, 2), seed=4), halved(SHORT)
-    found = log_ratios(denoiser, SHORT, path, variance)
-    # the whole by steps: what is split must be what was there
-    whole = log_q_path(SHORT, path) - log_p_path(denoiser, SHORT, path, variance)
-    assert found.sum() == pytest.approx(whole.item(), rel=1e-10)
-    x0_hat = denoiser(path[1:2], torch.tensor([1]))
-    first = decoder_nll(SHORT, path[:1], x0_hat, decoder="continuous")
-    assert found[0] == pytest.approx(first.item())
-    abar = SHORT.alpha_bar[-1]
-    end = Normal(abar.sqrt() * path[0], (1 - abar).sqrt()).log_prob(path[-1])
-    last = (end - Normal(0.0, 1.0).log_prob(path[-1])).sum()
-    assert found[-1] == pytest.approx(last.item())
-    assert log_q_marginals(SHORT, path)[-1] == pytest.approx(end.sum().item())
-    assert len(found) == 101 and len(log_q_marginals(SHORT, path)) == 100
-
-
-def test_a_path_of_one_step_has_a_first_and_a_last_ratio():
-    one = make_schedule("linear", 1, beta_1=0.995, beta_T=0.995)
-    path = forward_path(one, (2, 3), seed=5)
-    first, last = log_ratios(halved(one), one, path)
-    x0_hat = halved(one)(path[1:], torch.tensor([1]))
-    nll = decoder_nll(one, path[:1], x0_hat, decoder="continuous")
-    assert first == pytest.approx(nll.item())
-    whole = log_q_path(one, path) - log_p_path(halved(one), one, path)
-    assert first + last == pytest.approx(whole.item(), rel=1e-10)
-
-
-def test_the_mean_of_a_ratio_over_paths_is_the_term():
-    n = 1000
-    start = torch.full((1, n), 0.7, dtype=torch.float64)
-    short = make_schedule("linear", 10, beta_1=0.01, beta_T=0.9)
-    path = [start]
-    for t in range(1, 11):
-        beta = short.beta[t]
-        path.append((1 - beta).sqrt() * path[-1] + beta.sqrt() * normal(1, n, seed=t))
-    path = torch.cat(path)
-    ratios = torch.stack([log_ratios(halved(short), short, p) for p in path.T])
-    for t in range(2, 11):
-        x_t = path[t][:, None]
-        x0_hat = halved(short)(x_t, torch.tensor([t]))
-        off = ratios[:, t - 1] - vlb_term(short, path[0][:, None], x_t, t, x0_hat)
-        assert off.mean().abs() < 5 * off.std() / n**0.5 < 0.4
-
-
-def test_paths_in_float32_are_summed_in_float64():
-    path = forward_path(SHORT, (2, 2)).float()
-    for call in (
-        lambda p: log_q_marginals(SHORT, p),
-        lambda p: log_p_path(lambda x, t: 0 * x, SHORT, p),
-        lambda p: log_ratios(lambda x, t: 0 * x, SHORT, p),
-    ):
-        assert call(path).dtype == torch.float64
-        assert (call(path) == call(path.double())).all()
 
 
 # --- devices and errors -----------------------------------------------------------
@@ -526,27 +423,22 @@ def test_everything_stays_on_its_device_and_nothing_is_read():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_the_host_never_waits():
     x0 = (normal(4, 3, 8, 8).sigmoid() * 255).round() / 127.5 - 1
     x_t, t = normal(4, 3, 8, 8, seed=1), torch.tensor([2, 10, 100, 1000])
     schedule, on_gpu = LINEAR.to("cuda"), [v.cuda() for v in (x0, x_t, t)]
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         term = vlb_term(schedule, *on_gpu, on_gpu[1])
         prior, decoder = (
             prior_kl(schedule, on_gpu[0]),
             decoder_nll(schedule, *on_gpu[:2]),
         )
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     torch.testing.assert_close(term.cpu(), vlb_term(LINEAR, x0, x_t, t, x_t))
     torch.testing.assert_close(prior.cpu(), prior_kl(LINEAR, x0))
     torch.testing.assert_close(decoder.cpu(), decoder_nll(LINEAR, x0, x_t))
 
 
 X = torch.zeros(3, 2)
-PATH = torch.zeros(101, 2)
 RNG = torch.Generator()
 
 
@@ -630,31 +522,6 @@ RNG = torch.Generator()
             lambda: variational_bound(halved(LINEAR), LINEAR, X.numpy(), generator=RNG),
             TypeError,
             r"x0 is a ndarray: expected a torch tensor; use torch.as_tensor\(x0\)",
-        ),
-        (
-            lambda: log_p_path(halved(SHORT), SHORT, PATH[1:]),
-            ValueError,
-            r"path has 100 entries: expected T \+ 1 = 101",
-        ),
-        (
-            lambda: log_q_marginals(SHORT, PATH[1:]),
-            ValueError,
-            "path has 100 entries",
-        ),
-        (
-            lambda: log_q_marginals(SHORT, PATH.half()),
-            TypeError,
-            "path has dtype torch.float16",
-        ),
-        (
-            lambda: log_ratios(halved(SHORT), SHORT, PATH[1:]),
-            ValueError,
-            "path has 100 entries",
-        ),
-        (
-            lambda: log_ratios(halved(SHORT), SHORT, PATH, "learned"),
-            ValueError,
-            "variance='learned'",
         ),
     ],
 )
