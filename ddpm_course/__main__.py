@@ -4,40 +4,69 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ddpm_course import training
-from ddpm_course.lab import commands, datasets
+from ddpm_course.lab import commands, datasets, drawing
 from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.parameterization import KINDS
+from ddpm_course.posterior import VARIANCES
 from ddpm_course.schedules import SCHEDULES
+
+EPILOG = (
+    "Environment: DDPM_DEVICE is the device if --device isn't given (cpu, cuda, "
+    "cuda:1); DDPM_DATA is the folder for downloaded data sets."
+)
+Add = Callable[..., None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 if it went well, 1 with one clear line on stderr if not."""
+    """Run a command; 0 if it went well, else one clear line on stderr and 1 or more."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal may lack letters such as σ
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (ValueError, OSError, CheckpointError, FloatingPointError) as error:
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped; what was written is whole", file=sys.stderr)
+        return 130
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        CheckpointError,
+        FloatingPointError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except torch.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
         print(
-            "error: out of memory; a smaller --chunk needs less, or a smaller "
-            "--batch-size in train",
+            "error: out of memory; a smaller --chunk needs less, or in train a smaller "
+            "--batch-size, --channels or --size",
             file=sys.stderr,
         )
         return 1
-    except KeyboardInterrupt:
-        print(f"stopped; {options.stopped}", file=sys.stderr)
-        return 130
     return 0
 
 
-def _count(text: str, least: int = 1) -> int:
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; on a CPU torch says so in words only."""
+    said = str(error).lower()
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "not enough memory" in said
+        or "can't allocate memory" in said
+    )
+
+
+def _number(text: str, least: int) -> int:
     try:
         value = int(text)
     except ValueError:
@@ -47,26 +76,67 @@ def _count(text: str, least: int = 1) -> int:
     return value
 
 
+def _count(text: str) -> int:
+    return _number(text, 1)
+
+
 def _several(text: str) -> int:
-    return _count(text, 2)
+    return _number(text, 2)
+
+
+def _seed(text: str) -> int:
+    return _number(text, 0)
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if not 1 <= len(sides) <= 2 or min(sides) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a side such as 32, or height and width such as 32x48"
+        )
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _width(text: str) -> int:
+    value = _number(text, 1)
+    if value < 4 or value % 2:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: the width of the network is an even number >= 4; for gray "
+            "pictures use --gray, for colored ones --color"
+        )
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ddpm_course",
         description="Denoising diffusion probabilistic models from the command line.",
+        epilog=EPILOG,
     )
-    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name, run, help, description, stopped="what was written is whole"):
-        one = commands_.add_parser(
+    def command(name: str, run: Callable, help: str, description: str) -> Add:
+        one = subparsers.add_parser(
             name,
             help=help,
             description=description,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            epilog=EPILOG,
         )
-        one.set_defaults(run=run, stopped=stopped)
-        return one.add_argument
+        one.set_defaults(run=run)
+
+        def add(*names: str, help: str, default: Any = None, **kinds: Any) -> None:
+            """An argument, whose help says its default if there is one."""
+            if default is not None:
+                help, kinds = (
+                    f"{help} (default: %(default)s)",
+                    kinds | {"default": default},
+                )
+            one.add_argument(*names, help=help, **kinds)
+
+        return add
 
     _train(command)
     _sample(command)
@@ -75,80 +145,130 @@ def _parser() -> argparse.ArgumentParser:
     add = command(
         "export",
         commands.run_export,
-        "keep of a checkpoint what sampling needs",
+        "keep only what sampling needs of a checkpoint",
         "Write the averaged weights of a checkpoint, and what they were trained on.",
     )
     add("checkpoint", type=Path, help="a checkpoint that train wrote")
-    add("--out", type=Path, default=Path("network.pt"), help="the file to write")
+    _out(add, Path("network.pt"), "the file to write")
 
     add = command(
         "classifier",
         commands.run_classifier,
         "train the classifier whose features the Fréchet distance uses",
-        "Train a small classifier on labelled images and write its weights.",
+        "Train a small classifier on labeled images and write its weights.",
     )
-    add("--data", choices=datasets.LABELED, default="digits", help="labelled images")
-    add("--out", type=Path, default=Path("classifier.pt"), help="the file to write")
-    add("--steps", type=int, default=1000, help="steps of 128 images")
-    add("--seed", type=int, default=0, help="the same seed gives the same weights")
+    _data(add, "digits")
+    _out(add, Path("classifier.pt"), "the file to write")
+    add("--steps", type=_count, default=1000, help="steps of 128 images")
+    add("--seed", type=_seed, default=0, help="the same seed gives the same weights")
     return parser
 
 
-def _train(command) -> None:
+def _out(add: Add, default: Path | None, help: str) -> None:
+    add("--out", type=Path, default=default, help=help)
+    add("--overwrite", action="store_true", help="replace what is there")
+
+
+def _data(add: Add, default: str) -> None:
+    known = ", ".join(datasets.DATA)
+    add(
+        "--data",
+        default=default,
+        help=f"{known}, or a folder of pictures; its subfolders are classes",
+    )
+    add(
+        "--size",
+        type=_size,
+        default=32,
+        help="for a folder: the pictures are cropped around their center and scaled to "
+        "this side, or height x width",
+    )
+    add(
+        "--gray",
+        action="store_true",
+        help="for a folder: one channel (unless given, we look at the pictures)",
+    )
+    add("--color", action="store_true", help="for a folder: three channels, RGB")
+
+
+def _train(command: Callable[..., Add]) -> None:
     settings = training.Settings()
     add = command(
         "train",
         commands.run_train,
         "train a network and write a checkpoint",
-        "Train a network on points or images and write a checkpoint. "
+        "Train a network on points or images and write a checkpoint, its losses as CSV "
+        "and a picture of them. Ctrl-C stops after the current step and saves. "
         "Several processes: torchrun --nproc-per-node=2 -m ddpm_course train …",
-        "--resume goes on from the last checkpoint",
     )
-    data = f"{', '.join(datasets.DATA)}, or a folder of images"
-    add("--data", default="digits", help=data)
-    add("--size", type=int, default=32, help="height and width for a folder of images")
-    add("--out", type=Path, default=Path("run.pt"), help="the checkpoint to write")
-    add("--resume", action="store_true", help="go on from --out, if it is there")
+    _data(add, "digits")
+    _out(add, None, "the checkpoint to write; named after the data unless given")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from --out, if it is there; more --steps than before prolong it",
+    )
+    add(
+        "--start-from",
+        help="fine-tune: a file of train or export, or fashion-mnist, whose weights to "
+        "start from",
+    )
     add("--steps", type=int, default=settings.steps, help="steps of gradient descent")
     add("--batch-size", type=int, default=settings.batch_size, help="images a step")
     add("--lr", type=float, default=settings.lr, help="the highest learning rate")
     add("--kind", choices=KINDS, default="v", help="what the network predicts")
     add("--schedule", choices=SCHEDULES, default="cosine", help="the noise schedule")
     add("--T", type=int, default=1000, help="steps of the forward process")
-    add("--channels", type=int, default=32, help="width of the network")
+    add("--channels", type=_width, default=32, help="width of the network")
     add("--blocks", type=int, default=2, help="residual blocks a level")
-    add("--patch", type=int, default=1, help="side of the squares that are one pixel")
+    add(
+        "--patch",
+        type=int,
+        default=1,
+        help="side of the squares of pixels that the network takes as one: 2 is faster",
+    )
     add("--warmup", type=int, default=settings.warmup, help="steps up to --lr")
     add("--ema", type=float, default=settings.ema, help="decay of averaged weights")
-    add("--seed", type=int, default=0, help="the same seed gives the same weights")
+    add("--seed", type=_seed, default=0, help="the same seed gives the same weights")
     add("--amp", action="store_true", help="run the network in bfloat16")
     add("--compile", action="store_true", help="compile the network first")
     add("--save-every", type=int, default=500, help="steps between checkpoints")
+    add("--device", help="where to compute: cpu, cuda or cuda:1")
 
 
-def _network(add, folder: str) -> None:
+def _network(add: Add, folder: str) -> None:
     """What sample and evaluate have in common."""
     add(
         "--checkpoint",
         default="fashion-mnist",
-        help="a file that train or export wrote, or the network of that name that "
+        help="a file that train or export wrote, or fashion-mnist, the network that "
         "comes with the package",
     )
-    add("--out", type=Path, default=Path(folder), help="the folder to write to")
-    add("--steps", type=_count, default=100, help="calls of the network, at most its T")
-    add("--sampler", choices=commands.SAMPLERS, default="ancestral", help="the step")
+    _out(add, Path(folder), "the folder to write to")
+    add(
+        "--steps",
+        type=_count,
+        help="number of sampling steps, at most the network's T; 100 unless given",
+    )
+    add("--sampler", choices=drawing.SAMPLERS, default="ancestral", help="the step")
     add(
         "--variance",
-        choices=("beta", "beta_tilde"),
+        choices=VARIANCES,
         default="beta_tilde",
-        help="of the ancestral step; beta wants many steps",
+        help="of the ancestral step; beta needs many steps",
     )
-    add("--eta", type=float, default=0.0, help="new noise of the ddim step, 0 … 1")
-    add("--chunk", type=_count, default=None, help="images a call, if memory is short")
-    add("--seed", type=int, default=0, help="the same seed gives the same samples")
+    add("--eta", type=float, default=0.0, help="new noise of the DDIM step, 0 … 1")
+    add("--chunk", type=_count, help="images a call, if memory is short")
+    add(
+        "--seed",
+        type=_seed,
+        default=0,
+        help="the same seed gives the same samples; with a larger --n, more of them",
+    )
+    add("--device", help="where to compute: cpu, cuda or cuda:1")
 
 
-def _sample(command) -> None:
+def _sample(command: Callable[..., Add]) -> None:
     add = command(
         "sample",
         commands.run_sample,
@@ -157,10 +277,11 @@ def _sample(command) -> None:
         "how they were made.",
     )
     add("--n", type=_count, default=64, help="how many")
+    add("--gif", action="store_true", help="write the chain as an animation, too")
     _network(add, "samples")
 
 
-def _evaluate(command) -> None:
+def _evaluate(command: Callable[..., Add]) -> None:
     add = command(
         "evaluate",
         commands.run_evaluate,
@@ -173,9 +294,12 @@ def _evaluate(command) -> None:
     add("--images", type=_several, default=200, help="held-out data for the bound")
     add("--times", type=_count, default=50, help="random times for each of them")
     add(
+        "--data",
+        help="the data that the network was trained on, if they have moved",
+    )
+    add(
         "--classifier",
         type=Path,
-        default=None,
         help="a file that classifier wrote, for the features of the Fréchet distance; "
         "digits and fashion-mnist have one in the package",
     )

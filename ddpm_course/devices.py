@@ -25,7 +25,7 @@ def named_device(name: str, source: str) -> torch.device:
     Raises:
         ValueError: If there is no such device.
     """
-    expected = "expected cpu, cuda, cuda:0, mps …"
+    expected = "expected cpu, cuda or cuda:1"
     try:
         found = torch.device(name)
     except RuntimeError:
@@ -36,6 +36,9 @@ def named_device(name: str, source: str) -> torch.device:
             f"{source}={name!r}: torch finds {count} GPUs here; use cpu, or install a "
             "torch that was built for your GPU"
         )
-    if found.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"{source}={name!r}: torch finds no Apple GPU here; use cpu")
+    if found.type == "mps":
+        raise ValueError(
+            f"{source}={name!r}: Apple's GPUs have no float64, which the noise "
+            "schedule needs; use cpu"
+        )
     return found

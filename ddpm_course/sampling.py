@@ -5,7 +5,7 @@ A step leads from time t to any earlier time s. It is a plain function
     step(schedule, x_t, x0_hat, t, s, z) -> x_s
 
 of the noisy data, the denoiser's guess x̂_0 and standard normal noise ``z`` (zeros in
-the last step). ``ancestral_step`` is that of the documents, where s = t - 1;
+the last step). ``ancestral_step`` is the one of Algorithm 2, where s = t - 1;
 ``ddim_step`` adds no new noise. Set options with ``functools.partial``, as in
 ``partial(ancestral_step, variance="beta_tilde")``, or write a step of your own: the
 loop calls it at every step, as it is.
@@ -24,8 +24,9 @@ from functools import partial
 from itertools import pairwise
 from operator import index
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ddpm_course.checks import (
@@ -43,8 +44,8 @@ from ddpm_course.schedules import NoiseSchedule, along_batch
 Step = Callable[..., Tensor]
 Coefficients = tuple[float | Tensor, float | Tensor, float | Tensor]
 
-#: Numbers that go into one call of the denoiser, so that its memory stays bounded:
-#: 668 images of 28 × 28, for which the U-Net of the book takes about a gigabyte.
+#: Largest number of values per denoiser call, so that its memory stays bounded: 668
+#: images of 28 × 28, for which the U-Net of the book takes about a gigabyte.
 CALL_SIZE = 2**19
 
 
@@ -91,8 +92,9 @@ def ancestral_step(
 ) -> Tensor:
     """A draw from p_θ(x_s | x_t): mean + σ z (equation ``ancestral-step``).
 
-    Algorithm 2 of the slides; sampling, the complete inference algorithm. The noise is
-    added as it is given: at s = 0 it should be 0, as it is in ``sample``.
+    Line 4 of Algorithm 2 (slides; sampling, the complete inference algorithm), whose
+    mean ``mean_from_eps`` computes from ε and this step from x̂_0. The noise is added as
+    it is given: at s = 0 it should be 0, as it is in ``sample``.
 
     Args:
         schedule: The noise schedule.
@@ -173,14 +175,15 @@ def reverse_process(
         x_T: Where the chain starts, shape (n, …), float32 or float64.
         step: A function (schedule, x_t, x0_hat, t, s, z) → x_s.
         steps: Number of sampling steps, evenly spread, or all times from T down to 0.
-            Every time is visited unless it is given.
-        chunk: Elements that go into one call of the denoiser at most. The noise does
-            not depend on it.
+            By default every time is visited.
+        chunk: Maximum number of elements per denoiser call. The noise does not depend
+            on it.
         generator: Draws the noise; must live on the schedule's device.
         progress: Shows a progress bar.
 
     Yields:
-        (s, x_s, x̂_0) after each step.
+        (s, x_s, x̂_0) after each step. The chain goes on from x_s: copy it before you
+        change it in place.
 
     Raises:
         TypeError, ValueError: At the first step, for times, devices or a schedule that
@@ -193,9 +196,7 @@ def reverse_process(
         with torch.no_grad():
             x0_hat = denoise(x, t)
             z = _noise(x, generator) if s > 0 else torch.zeros_like(x)
-            x_s = step(schedule, x, x0_hat, t, s, z)
-            check_shape("step(...)", x_s, x)
-            x = x_s
+            x = like("step(...)", step(schedule, x, x0_hat, t, s, z), x)
         yield s, x, x0_hat
 
 
@@ -232,27 +233,27 @@ def sample(
             finite.
     """
     check_schedule(schedule)
-    x_0 = _noise(
-        torch.empty(*shape, dtype=dtype, device=schedule.beta.device), generator
+    x = torch.randn(
+        *shape, dtype=dtype, device=schedule.beta.device, generator=generator
     )
     states = reverse_process(
         denoiser,
         schedule,
-        x_0,
+        x,
         step=step,
         steps=steps,
         chunk=chunk,
         generator=generator,
         progress=progress,
     )
-    for _, x_0, _ in states:  # noqa: B007, the last one is the result
+    for _, x, _ in states:  # noqa: B007, the last one is the result
         pass
-    if not x_0.isfinite().all():  # on a GPU this is the first look
+    if not x.isfinite().all():  # on a GPU this is the first look
         raise ValueError(
             "the samples contain nan or inf: look at the denoiser's answers with "
             "reverse_process, or clip them"
         )
-    return x_0
+    return x
 
 
 def sparse_times(T: int, steps: int) -> list[int]:
@@ -272,6 +273,8 @@ def visited_times(T: int, steps: int | Sequence[int] | None) -> list[int]:
     """
     if steps is None:
         return list(range(T, -1, -1))
+    if isinstance(steps, Tensor | np.ndarray):
+        steps = steps.tolist()
     if not isinstance(steps, Sequence):
         return sparse_times(T, index(steps))
     times = [index(t) for t in steps]
@@ -296,16 +299,23 @@ def in_chunks(denoiser: Denoise, chunk: int | None = None) -> Denoise:
         size = chunk or max(1, CALL_SIZE // max(1, x_t[:1].numel()))
         parts = x_t.split(size) if len(x_t) > size else [x_t]
         times = t.split(size) if isinstance(t, Tensor) else [t] * len(parts)
-        guesses = [denoiser(x, time) for x, time in zip(parts, times, strict=True)]
-        for x, x0_hat in zip(parts, guesses, strict=True):
-            check_shape("denoiser(x_t, t)", x0_hat, x)
+        guesses = [
+            like("denoiser(x_t, t)", denoiser(x, time), x)
+            for x, time in zip(parts, times, strict=True)
+        ]
         return torch.cat(guesses) if len(parts) > 1 else guesses[0]
 
     return denoise
 
 
-def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.empty_like(like).normal_(generator=generator)
+def like(call: str, result: Tensor, x_t: Tensor) -> Tensor:
+    """What ``call`` returned, in the dtype of x_t. Raises unless it has its shape."""
+    check_shape(call, result, x_t)
+    return result.to(x_t.dtype)
+
+
+def _noise(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
 
 
 def _check_loop(
@@ -332,8 +342,16 @@ def _check_loop(
             f"torch.Generator({device!r})"
         )
     network = getattr(denoiser, "network", None)
-    if isinstance(network, torch.nn.Module) and any(
-        isinstance(layer, torch.nn.Dropout) and layer.training and layer.p > 0
+    if isinstance(network, nn.Module) and any(
+        layer.training and (isinstance(layer, _NORMS) or getattr(layer, "p", 0) > 0)
         for layer in network.modules()
+        if isinstance(layer, _DROPOUTS + _NORMS)
     ):
-        warnings.warn("dropout is on: call network.eval() first", stacklevel=3)
+        warnings.warn(
+            "dropout is on, or a batch norm: call network.eval() first", stacklevel=3
+        )
+
+
+#: Layers that compute something else while training.
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

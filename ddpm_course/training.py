@@ -1,7 +1,7 @@
-"""Training: a noisy image in, a guess out, the squared error, a step downhill.
+"""Training: a noisy image in, a guess out, the squared error, a gradient step.
 
-``training_step`` is Algorithm 1. ``train`` repeats it; what keeps a long run safe
-(checkpoints, resuming, a watch for nan) stands around it, in ``lab.runs``.
+``training_step`` is Algorithm 1, and ``train`` repeats it. What keeps a long run safe
+(checkpoints, resuming, a watch for nan) lives in ``lab.runs``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from operator import index
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -20,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ddpm_course.checks import check_network, check_shape
+from ddpm_course.checks import check_network, check_schedule, check_shape
 from ddpm_course.forward import q_sample
+from ddpm_course.lab import runs
 from ddpm_course.lab.runs import About, Run, share_of_batch
 from ddpm_course.parameterization import check_kind
 from ddpm_course.schedules import NoiseSchedule, signal_and_noise
@@ -61,13 +63,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):  # plain Python values: numpy's cannot be loaded
-            value, plain = getattr(self, field.name), _PLAIN[str(field.type)]
+            value, kind = getattr(self, field.name), type(field.default)
             try:
-                object.__setattr__(self, field.name, plain(value))
+                object.__setattr__(self, field.name, _PLAIN[kind](value))
             except (TypeError, ValueError):
                 raise TypeError(
                     f"{field.name}={value!r} is a {type(value).__name__}: expected "
-                    f"{field.type}"
+                    f"{kind.__name__}"
                 ) from None
         for name in ("steps", "batch_size"):
             self._check(name, getattr(self, name) >= 1, "an int >= 1")
@@ -95,11 +97,17 @@ def _as_str(value: object) -> str:
     return str(value)
 
 
-_PLAIN: dict[str, Callable] = {
-    "int": index,
-    "float": float,
-    "bool": _as_bool,
-    "str": _as_str,
+def _as_float(value: object) -> float:
+    if isinstance(value, str):
+        raise TypeError
+    return float(value)  # type: ignore[arg-type]
+
+
+_PLAIN: dict[type, Callable] = {
+    int: index,
+    float: _as_float,
+    bool: _as_bool,
+    str: _as_str,
 }
 
 
@@ -197,10 +205,10 @@ def draw_batch(
     Every process draws the whole batch, so that n processes make the very step that
     one would.
     """
-    index = torch.randint(len(data), (size,), generator=generator, device=data.device)
-    t = torch.randint(1, T + 1, (size,), generator=generator, device=data.device)
-    x0 = data[index]
-    eps = torch.empty_like(x0).normal_(generator=generator)
+    here: dict[str, Any] = {"generator": generator, "device": data.device}
+    x0 = data[torch.randint(len(data), (size,), **here)]
+    t = torch.randint(1, T + 1, (size,), **here)
+    eps = torch.randn(x0.shape, dtype=x0.dtype, **here)
     share = share_of_batch(size)
     return x0[share], t[share], eps[share]
 
@@ -212,7 +220,7 @@ def training_step(
     data: Tensor,
     step: int,
 ) -> Tensor:
-    """One turn of Algorithm 1: draw, predict, compare, go downhill; returns the loss.
+    """One pass through Algorithm 1: draw, predict, compare, step; returns the loss.
 
     ``network`` is ``run.model`` as it is called: compiled, in 16 bits, or distributed.
     """
@@ -222,8 +230,7 @@ def training_step(
     run.optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip)
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(step, settings)
+    run.optimizer.param_groups[0]["lr"] = learning_rate(step, settings)
     run.optimizer.step()
     update_ema(run.ema, run.model, step, settings.ema)
     return loss.detach()
@@ -245,10 +252,10 @@ def train(
 ) -> Trained:
     """Train the network on ``data``, in place, and return it with its average.
 
-    Everything runs on the model's device. The same settings and data give the same
-    weights, on a CPU to the last bit if the number of threads is the same. Under
-    torchrun every process takes its share of each batch, and the returned losses are
-    those of its own share.
+    Everything runs on the model's device. The same settings, data and initial weights
+    give the same result, on a CPU to the last bit if the number of threads is the same.
+    Under torchrun every process takes its share of each batch, and the returned losses
+    are those of its own share.
 
     Args:
         model: The network, called as ``model(x_t, t)``.
@@ -258,7 +265,8 @@ def train(
         checkpoint: A file that keeps the state of the run.
         save_every: Steps between two checkpoints.
         resume: Go on from the checkpoint, if there is one, as if nothing had happened.
-            A larger ``settings.steps`` prolongs a run.
+            A larger ``settings.steps`` prolongs a run; from there on the learning rate
+            is that of the longer run.
         overwrite: Start anew although the checkpoint exists.
         progress: Shows a progress bar.
         check_every: Steps between two looks at the loss, so that a GPU need not wait
@@ -278,9 +286,23 @@ def train(
         KeyboardInterrupt, SystemExit: After Ctrl-C or SIGTERM, with the state saved.
     """
     settings = settings or Settings()
-    data, place = _check_data(data), _check_model(model)
-    schedule = schedule.to(place)
+    if save_every < 1 or check_every < 1:
+        raise ValueError(
+            f"save_every={save_every}, check_every={check_every}: expected steps, >= 1"
+        )
+    if resume and overwrite:
+        raise ValueError("resume and overwrite are both set: choose one")
+    check_schedule(schedule)
+    _check_data(data)
+    _check_model(model)
+    share_of_batch(settings.batch_size)  # raises if it can't be shared
+    first = next(model.parameters())
+    place = first.device
+    kept = checkpoint or dist.is_initialized()
+    identity = runs.identity(schedule, data) if kept else {}
+    data, schedule = data.to(place, first.dtype), schedule.to(place)
     check_network(model, schedule)
+    network = _as_called(model.train(), settings, place)
     run = Run(
         model=model,
         ema=copy.deepcopy(model).eval().requires_grad_(False),
@@ -290,23 +312,21 @@ def train(
         losses=torch.zeros(settings.steps, device=place),
         settings=settings,
         about=about,
-        schedule=schedule,
-        data=data,
+        identity=identity,
     )
-    data = data.to(place, next(model.parameters()).dtype)
-    network = _as_called(model.train(), settings, place)
-    with run.kept_in(checkpoint, resume=resume, overwrite=overwrite):
-        for step in run.steps(save_every, check_every, progress):
-            run.losses[step] = training_step(network, run, schedule, data, step)
-    return Trained(model.eval(), run.ema, run.losses.cpu())
+    try:
+        with run.kept_in(checkpoint, resume=resume, overwrite=overwrite):
+            for step in run.steps(save_every, check_every, progress):
+                run.losses[step] = training_step(network, run, schedule, data, step)
+    finally:
+        model.eval()
+    return Trained(model, run.ema, run.losses.cpu())
 
 
 def _as_called(model: nn.Module, settings: Settings, place: torch.device) -> Callable:
-    """The model as the loop calls it: compiled, distributed and in 16 bits as asked."""
-    network = torch.compile(model) if settings.compile else model
-    if dist.is_initialized():
-        # the time table is the only buffer, and the same everywhere
-        network = DistributedDataParallel(network, broadcast_buffers=False)
+    """The model as the loop calls it: distributed, compiled and in 16 bits as asked."""
+    network: Any = DistributedDataParallel(model) if dist.is_initialized() else model
+    network = torch.compile(network) if settings.compile else network
     if not settings.amp:
         return network
 
@@ -317,8 +337,8 @@ def _as_called(model: nn.Module, settings: Settings, place: torch.device) -> Cal
     return in_16_bits
 
 
-def _check_model(model: nn.Module) -> torch.device:
-    """The device of a model that can be trained. Raises TypeError or ValueError."""
+def _check_model(model: nn.Module) -> None:
+    """Raise TypeError or ValueError unless the model can be trained."""
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"model is a {type(model).__name__}: expected a torch.nn.Module, such as "
@@ -330,11 +350,15 @@ def _check_model(model: nn.Module) -> torch.device:
             f"model has {len(parameters)} parameters, none of which requires a "
             "gradient: nothing can be trained; use model.requires_grad_(True)"
         )
-    return parameters[0].device
+    if parameters[0].dtype not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"model has parameters in {parameters[0].dtype}: expected float32; use "
+            "model.float() and Settings(amp=True)"
+        )
 
 
-def _check_data(data: Tensor) -> Tensor:
-    """The data, if they can be trained on. Raises TypeError or ValueError."""
+def _check_data(data: Tensor) -> None:
+    """Raise TypeError or ValueError unless the data can be trained on."""
     if isinstance(data, tuple | list):
         raise TypeError(
             f"data is a {type(data).__name__} of {len(data)}: expected one tensor; of "
@@ -345,9 +369,9 @@ def _check_data(data: Tensor) -> Tensor:
             f"data is a {type(data).__name__}: expected a torch tensor; use "
             "torch.as_tensor(data)"
         )
-    if not data.is_floating_point():
+    if data.dtype not in (torch.float32, torch.float64):
         raise TypeError(
-            f"data has dtype {data.dtype}: expected floats, images in [-1, 1]; scale "
+            f"data has dtype {data.dtype}: expected float32, images in [-1, 1]; scale "
             "8-bit images by data.float() / 127.5 - 1"
         )
     if data.ndim < 2 or data.numel() == 0:
@@ -356,7 +380,7 @@ def _check_data(data: Tensor) -> Tensor:
             "(N, 2) for points or (N, 1, 28, 28) for images"
         )
     if data.device.type == "meta":  # it has no values
-        return data
+        return
     if not bool(data.isfinite().all()):
         raise ValueError("data contains nan or inf: expected finite numbers")
     low, high = (v.item() for v in data.aminmax())
@@ -369,4 +393,3 @@ def _check_data(data: Tensor) -> Tensor:
             "data / 127.5 - 1 for 8-bit images",
             stacklevel=3,
         )
-    return data

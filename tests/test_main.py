@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ddpm_course.__main__ import main
-from ddpm_course.lab import checkpoints, commands
+from ddpm_course.lab import checkpoints, output
 from ddpm_course.lab.datasets import load_data
 from ddpm_course.unet import network_for
 
@@ -52,9 +52,11 @@ def test_a_folder_of_images_is_data_too(tmp_path):
     for i in range(20):
         pixels = np.full((9, 12, 3), 12 * i, np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
-    assert load_data(str(tmp_path), size=8).shape == (18, 3, 8, 8)
-    held_out = load_data(str(tmp_path), size=8, split="test")
-    assert ((held_out[:, 0, 0, 0] + 1) * 127.5).round().tolist() == [9 * 12, 19 * 12]
+    found = load_data(str(tmp_path), size=8)
+    assert found.train.shape == (18, 1, 8, 8)  # gray, as the pictures are
+    assert load_data(str(tmp_path), 8, channels=3).train.shape == (18, 3, 8, 8)
+    held_out = ((found.test[:, 0, 0, 0] + 1) * 127.5).round()
+    assert held_out.tolist() == [9 * 12, 19 * 12]
     out = tmp_path / "run.pt"
     arguments = ["train", "--data", str(tmp_path), "--size", "8", "--out", str(out)]
     assert main([*arguments, *FAST]) == 0
@@ -124,6 +126,7 @@ def test_sample_writes_images_a_grid_and_how_they_were_made(runs, tmp_path, caps
     with Image.open(out / "00003.png") as image, Image.open(out / "grid.png") as grid:
         assert image.size == (8, 8) and grid.size == (3 * 9 - 1, 2 * 9 - 1)
     report = json.loads((out / "samples.json").read_text())
+    assert report.pop("files") == ["grid.png", *(f"{i:05}.png" for i in range(5))]
     assert report == json.loads(capsys.readouterr().out)
     assert report["n"] == 5 and report["steps"] == 4 and report["shape"] == [1, 8, 8]
     again = tmp_path / "b"
@@ -170,7 +173,8 @@ def test_evaluate_states_the_bound_and_each_distance_beside_its_floor(runs, tmp_
         distance = report[name]
         assert distance["value"] > 2 * distance["floor"] > 0  # hardly trained
         if data == "digits":
-            assert report["nearest"]["samples"] > 0
+            near = report["nearest"]["samples"]
+            assert 0 < near["smallest"] < near["mean"]
         else:
             assert report["mode_width"]["value"] > 2
             assert report["mode_width"]["floor"] == pytest.approx(1, abs=0.2)
@@ -200,7 +204,8 @@ def test_evaluate_without_a_classifier_says_so(tmp_path, capsys):
     folder, run = tmp_path / "images", tmp_path / "run.pt"
     folder.mkdir()
     for i in range(40):
-        Image.fromarray(np.full((8, 8, 3), 6 * i, np.uint8)).save(folder / f"{i}.png")
+        pixels = np.full((8, 8, 3), (6 * i, 0, 255), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
     arguments = ["--data", str(folder), "--size", "8", "--out", str(run)]
     assert main(["train", *arguments, *FAST]) == 0
     small = ["--n", "4", "--images", "2", "--times", "2", "--steps", "2"]
@@ -209,7 +214,7 @@ def test_evaluate_without_a_classifier_says_so(tmp_path, capsys):
     report = json.loads((out / "evaluation.json").read_text())
     assert report["frechet_distance"]["value"] is None
     assert "no classifier" in report["frechet_distance"]["why"]
-    assert report["nearest"]["held out"] > 0
+    assert report["nearest"]["held out"]["mean"] > 0
     look = tmp_path / "look.pt"
     assert main(["classifier", "--steps", "2", "--out", str(look)]) == 0
     arguments = ["--checkpoint", str(run), "--classifier", str(look), *small]
@@ -243,8 +248,7 @@ def test_counts_are_refused_before_anything_is_done(capsys, arguments):
 
 def test_an_image_is_written_as_it_is(tmp_path):
     levels = torch.arange(192).reshape(3, 8, 8)
-    with (tmp_path / "a.png").open("wb") as file:
-        commands._write_image(levels / 127.5 - 1, file)
+    output.write_image(levels / 127.5 - 1, tmp_path / "a.png")
     back = np.asarray(Image.open(tmp_path / "a.png"))
     assert torch.equal(torch.from_numpy(back.copy()).permute(2, 0, 1).long(), levels)
 

@@ -17,7 +17,7 @@ from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.lab.classifier import Classifier, features, predict, train_classifier
 from ddpm_course.sampling import ddim_step, sample
 
-FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix != ".md")
+FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix not in ("", ".md"))
 FASHION = "/usr/share/datasets"  # where Debian's package has the real files
 
 
@@ -25,12 +25,14 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_files_are_small_and_the_readme_has_their_sums():
+def test_the_files_are_small_and_their_sums_are_recorded():
     readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    sums = (pretrained.WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8")
     assert sum(path.stat().st_size for path in FILES) < 5e6
+    assert len(sums.splitlines()) == len(FILES)
     for path in FILES:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert f"`{path.name}`" in readme and digest in readme, path.name
+        assert f"`{path.name}`" in readme and f"{digest}  {path.name}" in sums
 
 
 @pytest.mark.parametrize(
@@ -135,11 +137,10 @@ def test_a_classifier_learns_and_is_seeded():
     assert not first.training
 
 
-def test_the_classifier_command_writes_what_pretrained_reads(tmp_path, monkeypatch):
-    out = tmp_path / "digits_classifier.pt"
+def test_the_classifier_command_writes_what_pretrained_reads(tmp_path):
+    out = tmp_path / "mine.pt"
     assert main(["classifier", "--steps", "2", "--out", str(out)]) == 0
-    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
-    assert isinstance(pretrained.load_classifier("digits"), Classifier)
+    assert isinstance(pretrained.load_classifier(out), Classifier)
     assert isinstance(pretrained.load_classifier(Path("digits")), Classifier)
     with pytest.raises(ValueError, match="no classifier 'moons'"):
         pretrained.load_classifier("moons")

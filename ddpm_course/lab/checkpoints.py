@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import zipfile
@@ -48,7 +49,7 @@ def replacing(path: Path | str, keep: Path | None = None) -> Iterator[BinaryIO]:
     except OSError as error:
         left = "; the file that was there before is whole" if path.exists() else ""
         why = error.strerror or error
-        raise OSError(error.errno, f"cannot write {path} ({why}){left}") from error
+        raise OSError(f"cannot write {path} ({why}){left}") from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -71,8 +72,7 @@ def check_writable(path: Path | str) -> None:
         probe.unlink()
     except OSError as error:
         raise OSError(
-            error.errno,
-            f"cannot write to {path.parent} ({error.strerror}): give another path",
+            f"cannot write to {path.parent} ({error.strerror}): give another path"
         ) from error
 
 
@@ -85,7 +85,7 @@ def write(path: Path | str, content: dict, keep: Path | None = None) -> None:
             cause = error.__context__
             if isinstance(cause, OSError):
                 raise cause from None
-            raise OSError(None, str(error).splitlines()[0]) from error
+            raise OSError(str(error).splitlines()[0]) from error
 
 
 def read(path: Path | str, *formats: str) -> dict:
@@ -118,6 +118,17 @@ def read(path: Path | str, *formats: str) -> dict:
             f"kind: expected {' or '.join(formats)}"
         )
     return content
+
+
+def check_sum(path: Path) -> None:
+    """Raise CheckpointError unless the file has the sum in SHA256SUMS beside it."""
+    lines = (path.parent / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, name in map(str.split, lines)}
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sums[path.name]:
+        raise CheckpointError(
+            f"{path} is not the file that came with the package (its sha256 differs): "
+            "install the package again"
+        )
 
 
 def previous(path: Path | str) -> Path:

@@ -5,199 +5,271 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from argparse import Namespace
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
-from ddpm_course import plotting, sampling, training
-from ddpm_course.devices import device
-from ddpm_course.lab import checkpoints, datasets, evaluation, pretrained
+from ddpm_course import training
+from ddpm_course.devices import device, named_device
+from ddpm_course.lab import checkpoints, evaluation, output, pretrained
 from ddpm_course.lab.classifier import features, predict, train_classifier
-from ddpm_course.lab.datasets import load_data, load_labeled
-from ddpm_course.lab.runs import About
+from ddpm_course.lab.datasets import DATA, DataSet, load_data
+from ddpm_course.lab.drawing import draw, step_of
+from ddpm_course.lab.pretrained import Pretrained
+from ddpm_course.lab.runs import About, rank
 from ddpm_course.schedules import make_schedule
 from ddpm_course.unet import network_for
 
-SAMPLERS = ("ancestral", "ddim")
-
 
 def run_train(options: Namespace) -> None:
-    if "RANK" in os.environ:  # started by torchrun
-        on_gpu = device().type == "cuda"
-        if on_gpu:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if on_gpu else "gloo")
-    if options.data not in datasets.DATA and Path(options.data).is_dir():
-        # evaluate may be called from another folder
-        options.data = str(Path(options.data).resolve())
-    x = load_data(options.data, options.size)
-    torch.manual_seed(options.seed)
-    about = About(
-        data=options.data,
-        size=options.size,
-        schedule=options.schedule,
-        T=options.T,
-        shape=tuple(x.shape[1:]),
-        channels=options.channels,
-        blocks=options.blocks,
-        patch=options.patch,
-        reach=x.abs().max().item(),
-    )
-    network = network_for(
-        about.shape, about.channels, about.blocks, about.patch, about.T
-    ).to(device())
-    fields = training.Settings.__dataclass_fields__
-    settings = training.Settings(
-        **{name: value for name, value in vars(options).items() if name in fields}
-    )
-    trained = training.train(
-        network,
-        make_schedule(options.schedule, options.T),
-        x,
-        settings,
-        checkpoint=options.out,
-        save_every=options.save_every,
-        resume=options.resume,
-        about=about,
-    )
-    last = trained.losses[-100:].mean().item()
-    print(json.dumps({"checkpoint": str(options.out), "loss": round(last, 4)}))
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    settings = training.Settings(**_known(options, training.Settings))
+    out = options.out or Path(f"{Path(options.data).name or 'run'}.pt")
+    if not (options.resume or options.overwrite):
+        for path in (out, *output.loss_files(out)):
+            output.check_free(path, False)
+    checkpoints.check_writable(out)
+    with _processes(options):
+        where = _device(options)
+        x = _data(options, options.data).train
+        about = _about(options, x)
+        torch.manual_seed(settings.seed)
+        network = _network(about, settings, options.start_from).to(where)
+        try:
+            trained = training.train(
+                network,
+                make_schedule(about.schedule, about.T),
+                x,
+                settings,
+                checkpoint=out,
+                save_every=options.save_every,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                about=about,
+            )
+        except (KeyboardInterrupt, SystemExit):
+            if rank() == 0:
+                output.write_losses(out)
+            raise
+        if rank() == 0:
+            curve = output.write_losses(out)
+            loss = round(trained.losses[-100:].mean().item(), 4)
+            print(json.dumps({"checkpoint": str(out), "loss": loss, "curve": curve}))
 
 
 def run_export(options: Namespace) -> None:
+    output.check_free(options.out, options.overwrite)
     pretrained.export(options.checkpoint, options.out)
     print(json.dumps({"network": str(options.out)}))
 
 
 def run_classifier(options: Namespace) -> None:
+    output.check_free(options.out, options.overwrite)
+    data = _data(options, options.data)
+    if data.train_labels is None or data.test_labels is None:
+        raise ValueError(
+            f"--data {options.data} has no labels: put the pictures of each class into "
+            "a subfolder of its own, or use digits, mnist or fashion-mnist"
+        )
     network = train_classifier(
-        *load_labeled(options.data, "train"), options.steps, options.seed, progress=True
+        data.train, data.train_labels, options.steps, options.seed, progress=True
     )
-    images, labels = load_labeled(options.data, "test")
-    accuracy = (predict(network, images) == labels).float().mean().item()
-    about = {"data": options.data, "steps": options.steps, "accuracy": accuracy}
-    checkpoints.write(
-        options.out,
-        {
-            "format": pretrained.CLASSIFIER,
-            "about": about,
-            "weights": network.state_dict(),
-        },
-    )
+    right = predict(network, data.test) == data.test_labels
+    about = {
+        "data": _name(options.data),
+        "steps": options.steps,
+        "accuracy": right.float().mean().item(),
+    }
+    content = {"format": pretrained.CLASSIFIER, "about": about}
+    checkpoints.write(options.out, content | {"weights": network.state_dict()})
     print(json.dumps({"classifier": str(options.out)} | about))
 
 
 def run_sample(options: Namespace) -> None:
-    model = _load(options.checkpoint)
-    x = _draw(model, options)
-    record = options.out / "samples.json"
-    if record.exists():  # of an earlier call, perhaps with more samples
-        earlier = json.loads(record.read_text(encoding="utf-8"))
-        for i in range(earlier["n"]):
-            (options.out / f"{i:05}.png").unlink(missing_ok=True)
-    _write_grid(x, options.out)
-    if x.ndim > 2:
-        for i, image in enumerate(x):
-            with checkpoints.replacing(options.out / f"{i:05}.png") as file:
-                _write_image(image, file)
-    else:
-        with checkpoints.replacing(options.out / "points.csv") as file:
-            np.savetxt(file, x, delimiter=",")
-    report = {"n": len(x), "shape": list(model.shape)} | _how(model, options)
-    _write_json(record, report)
+    folder = output.Folder(options.out, "samples.json", options.overwrite)
+    model = _load(options)
+    image = len(model.shape) > 1
+    names = ["grid.png", *(["chain.gif"] if options.gif else [])]
+    names += [f"{i:05}.png" for i in range(options.n)] if image else ["points.csv"]
+    with folder.replacing(names) as write:
+        chain = draw(model, options.n, step_of(options), options)
+        x, frames = _last(chain, options.gif)
+        output.write_grid(x, write("grid.png"))
+        if image:
+            for i, one in enumerate(x):
+                output.write_image(one, write(f"{i:05}.png"))
+        else:
+            output.write_points(x, write("points.csv"))
+        if options.gif:
+            output.write_gif(frames, write("chain.gif"))
+        report = {"n": len(x), "shape": list(model.shape)} | _how(model, options)
+        folder.write_record(report | {"files": names})
+    print(json.dumps(report, indent=1))
 
 
 def run_evaluate(options: Namespace) -> None:
-    model = _load(options.checkpoint)
-    name, size = model.about.data, model.about.size
-    seen, held_out = (load_data(name, size, split) for split in ("train", "test"))
+    folder = output.Folder(options.out, "evaluation.json", options.overwrite)
+    model = _load(options)
+    data = _data_of(model, options)
     if options.classifier:  # a wrong one fails before the work
-        features(pretrained.load_classifier(options.classifier), held_out[:1])
-    bits = evaluation.bits(
-        model,
-        held_out[: options.images],
-        times=options.times,
-        variance=options.variance,
-        chunk=options.chunk,
-        seed=options.seed,
-    )
-    options.n = min(options.n, len(seen), len(held_out))
-    x = _draw(model, options)
-    report = _how(model, options) | {"samples": len(x), "bits_per_dim": bits}
-    report |= evaluation.distances(
-        name, x, seen, held_out, options.seed, options.classifier
-    )
-    _write_grid(x[:100] if x.ndim > 2 else x, options.out)
-    _write_json(options.out / "evaluation.json", report)
+        features(pretrained.load_classifier(options.classifier), data.test[:1])
+    with folder.replacing(["grid.png"]) as write:
+        bits = evaluation.bits(
+            model,
+            data.test[: options.images],
+            levels=data.levels,
+            times=options.times,
+            variance=options.variance,
+            chunk=options.chunk,
+            seed=options.seed,
+        )
+        n = min(options.n, len(data.train), len(data.test))
+        x, _ = _last(draw(model, n, step_of(options), options))
+        report = _how(model, options) | {"samples": n, "bits_per_dim": bits}
+        report |= evaluation.distances(
+            x,
+            data,
+            name=_name(model.about.data),
+            classifier=options.classifier,
+            seed=options.seed,
+        )
+        output.write_grid(x[:100] if x.ndim > 2 else x, write("grid.png"))
+        folder.write_record(report | {"files": ["grid.png"]})
+    print(json.dumps(report, indent=1))
 
 
-def _load(checkpoint: str) -> pretrained.Pretrained:
-    if checkpoint == "fashion-mnist":
-        model = pretrained.fashion_mnist()
-    else:
-        model = pretrained.load_network(checkpoint)
-    model.network.to(device())
+# --- what a run is made of ----------------------------------------------------------
+
+
+@contextmanager
+def _processes(options: Namespace) -> Iterator[None]:
+    """Join the other processes, where torchrun started them."""
+    if "RANK" not in os.environ:
+        yield
+        return
+    on_gpu = _device(options).type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _device(options: Namespace) -> torch.device:
+    return named_device(options.device, "--device ") if options.device else device()
+
+
+def _known(options: Namespace, settings: Any) -> dict:
+    names = {field.name for field in fields(settings)}
+    return {name: value for name, value in vars(options).items() if name in names}
+
+
+def _channels(options: Namespace) -> int | None:
+    return 1 if options.gray else 3 if options.color else None
+
+
+def _data(options: Namespace, name: str) -> DataSet:
+    data = load_data(name, options.size, _channels(options))
+    if data.summary and rank() == 0:
+        print(data.summary, file=sys.stderr)
+    return data
+
+
+def _data_of(model: Pretrained, options: Namespace) -> DataSet:
+    """The data that the network was trained on, or those that --data names."""
+    about = model.about
+    name = options.data or about.data
+    if name not in DATA and not Path(name).expanduser().is_dir():
+        raise ValueError(
+            f"{options.checkpoint} was trained on the folder {name!r}, which isn't "
+            "here: say where it is with --data FOLDER"
+        )
+    data = load_data(name, about.size, about.shape[0] if len(about.shape) > 1 else None)
+    if tuple(data.train.shape[1:]) != about.shape:
+        raise ValueError(
+            f"--data {name} has elements of shape {tuple(data.train.shape[1:])}, the "
+            f"network was trained on {about.shape}: give data of that shape"
+        )
+    return data
+
+
+def _name(data: str) -> str:
+    """A data set's name, or the last part of a folder's path."""
+    return data if data in DATA else Path(data).name
+
+
+def _about(options: Namespace, x: Tensor) -> About:
+    shape = tuple(x.shape[1:])
+    step = 2 * options.patch
+    if options.data not in DATA and any(side % step for side in shape[1:]):
+        raise ValueError(
+            f"--size {'x'.join(map(str, shape[1:]))}: expected multiples of {step}, "
+            f"better of {2 * step}, since the network halves the pictures: a network "
+            "without that is many times slower"
+        )
+    # evaluate may be called from another folder
+    known = options.data in DATA
+    return About(
+        data=options.data if known else str(Path(options.data).expanduser().resolve()),
+        size=options.size,
+        schedule=options.schedule,
+        T=options.T,
+        shape=shape,
+        channels=options.channels,
+        blocks=options.blocks,
+        patch=options.patch,
+        reach=x.abs().max().item(),
+    )
+
+
+def _network(about: About, settings: training.Settings, start: str | None) -> nn.Module:
+    """A new network, or a copy of a trained one to go on from."""
+    if start is None:
+        return network_for(
+            about.shape, about.channels, about.blocks, about.patch, about.T
+        )
+    model = pretrained.load_network(pretrained.file_of(start))
+    mine, its = asdict(about), asdict(model.about)
+    mine, its = mine | {"kind": settings.kind}, its | {"kind": model.kind}
+    names = ("shape", "channels", "blocks", "patch", "T", "schedule", "kind")
+    told = [f"{n}={its[n]!r} (now {mine[n]!r})" for n in names if mine[n] != its[n]]
+    if told:
+        raise ValueError(
+            f"--start-from {start} has {', '.join(told)}: train with its values"
+        )
+    return model.network.requires_grad_(True)
+
+
+def _load(options: Namespace) -> Pretrained:
+    model = pretrained.load_network(pretrained.file_of(options.checkpoint))
+    model.network.to(_device(options))
+    options.steps = options.steps or min(100, model.about.T)
     return model
 
 
-def _draw(model: pretrained.Pretrained, options: Namespace) -> Tensor:
-    denoiser = model.denoiser()
-    device = denoiser.schedule.beta.device
-    step = {
-        "ancestral": partial(sampling.ancestral_step, variance=options.variance),
-        "ddim": partial(sampling.ddim_step, eta=options.eta),
-    }[options.sampler]
-    return sampling.sample(
-        denoiser,
-        denoiser.schedule,
-        (options.n, *model.shape),
-        step=step,
-        steps=options.steps,
-        chunk=options.chunk,
-        generator=torch.Generator(device).manual_seed(options.seed),
-        progress=True,
-    ).cpu()
+def _last(chain: Iterator[Tensor], keep: bool = False) -> tuple[Tensor, list[Tensor]]:
+    """The last state of a chain and, if asked for, up to 60 of those before."""
+    states: list[Tensor] = []
+    for x in chain:
+        if not keep:
+            states.clear()
+        states.append(x.cpu())
+    every = math.ceil(len(states) / 60)
+    return states[-1], [*states[:-1:every], states[-1]]
 
 
-def _how(model: pretrained.Pretrained, options: Namespace) -> dict:
+def _how(model: Pretrained, options: Namespace) -> dict:
     option = "variance" if options.sampler == "ancestral" else "eta"
     names = ("checkpoint", "steps", "sampler", option, "seed")
     how = {name: getattr(options, name) for name in names}
-    return how | {"network": asdict(model.about)}
-
-
-def _write_grid(x: Tensor, folder: Path) -> None:
-    """All samples as one picture: a grid of images, or points in the plane."""
-    with checkpoints.replacing(folder / "grid.png") as file:
-        if x.ndim > 2:
-            _write_image(plotting.tiled(x, columns=math.ceil(len(x) ** 0.5)), file)
-        else:
-            figure, ax = plt.subplots()
-            ax.plot(*x[:, :2].T, ".", markersize=2)
-            ax.set_aspect("equal")
-            figure.savefig(file, format="png")
-            plt.close(figure)
-
-
-def _write_image(image: Tensor, file: BinaryIO) -> None:
-    from PIL import Image
-
-    pixels = (plotting.to_pixels(image) * 255).round().byte().squeeze(-1)
-    Image.fromarray(pixels.numpy()).save(file, format="png")
-
-
-def _write_json(path: Path, report: dict) -> None:
-    text = json.dumps(report, indent=1, allow_nan=False)
-    with checkpoints.replacing(path) as file:
-        file.write(text.encode())
-    print(text)
+    about = asdict(model.about) | {"data": _name(model.about.data)}
+    return how | {"network": about}

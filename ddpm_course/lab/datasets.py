@@ -2,61 +2,98 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ddpm_course import data
+from ddpm_course.lab.pictures import image_folder, to_images
 from ddpm_course.oracle import GaussianMixture
 
 DATA = ("ring", "moons", "digits", "mnist", "fashion-mnist")
 LABELED = ("digits", "mnist", "fashion-mnist")
 #: The last 600 of the 1797 digits, by other writers than most, are held out.
 DIGITS_TO_TRAIN = 1197
+#: Of a folder every tenth picture is held out, so it takes some.
+LEAST_PICTURES = 20
 
 
-def load_data(name: str, size: int = 32, split: str = "train") -> Tensor:
-    """The data of that name, or the images of a folder; every tenth is held out.
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A data set in two parts.
+
+    Attributes:
+        train: What is learned from, shape (N, …), float32; images are in [-1, 1].
+        test: What is held out, shape (M, …).
+        train_labels: int64 (N,), if there are labels.
+        test_labels: int64 (M,), if there are labels.
+        levels: How many values a pixel can have: 17 for scikit-learn's digits, else
+            256.
+        summary: What was found in a folder, to be shown.
+    """
+
+    train: Tensor
+    test: Tensor
+    train_labels: Tensor | None = None
+    test_labels: Tensor | None = None
+    levels: int = 256
+    summary: str = ""
+
+
+def load_data(
+    name: str, size: int | tuple[int, int] = 32, channels: int | None = None
+) -> DataSet:
+    """The data of that name, or the pictures of a folder.
 
     Args:
-        name: One of ``DATA``, or a folder.
-        size: Height and width for the images of a folder.
-        split: "train" or "test".
+        name: One of ``DATA``, or a folder; its subfolders are classes.
+        size: Side, or height and width, of the pictures of a folder.
+        channels: 1 makes the pictures of a folder gray, 3 colored; None looks.
 
     Raises:
-        ValueError: If there is no such data set or folder, or too few images in it.
+        ValueError: If there is no such data set or folder, or too few pictures in it.
+        OSError: If the files can't be read or downloaded.
     """
-    if name in ("ring", "moons"):
-        generator = torch.Generator().manual_seed(0 if split == "train" else 1)
-        if name == "ring":
-            return GaussianMixture.ring().sample(50_000, generator).float()
-        return data.moons(50_000, generator)
-    if name in LABELED:
-        return load_labeled(name, split)[0]
-    if Path(name).is_dir():
-        images = data.image_folder(name, size)
-        if len(images) < 20:
-            raise ValueError(
-                f"--data {name}: {len(images)} images; expected at least 20, of which "
-                "every tenth is held out"
-            )
-        tenth = torch.arange(len(images)) % 10 == 9
-        return images[tenth if split == "test" else ~tenth]
+    if name == "ring":
+        draw = GaussianMixture.ring().sample
+        return DataSet(
+            draw(50_000, _seeded(0)).float(), draw(50_000, _seeded(1)).float()
+        )
+    if name == "moons":
+        return DataSet(data.moons(50_000, _seeded(0)), data.moons(50_000, _seeded(1)))
+    if name == "digits":
+        images, labels, n = data.digits(), data.digit_labels(), DIGITS_TO_TRAIN
+        return DataSet(images[:n], images[n:], labels[:n], labels[n:], levels=17)
+    if name in ("mnist", "fashion-mnist"):
+        load = {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}[name]
+        (train, train_labels), (test, test_labels) = load("train"), load("test")
+        return DataSet(train, test, train_labels, test_labels)
+    if Path(name).expanduser().is_dir():
+        return _of_folder(name, size, channels)
     raise ValueError(
-        f"--data {name}: expected {', '.join(DATA)}, or a folder of images"
+        f"--data {name}: expected {', '.join(DATA)}, or a folder of pictures"
     )
 
 
-def load_labeled(name: str, split: str) -> tuple[Tensor, Tensor]:
-    """Images and labels of one of ``LABELED``, "train" or "test"."""
-    if name == "digits":
-        cut = DIGITS_TO_TRAIN
-        part = slice(cut) if split == "train" else slice(cut, None)
-        return data.digits()[part], data.digit_labels()[part]
-    return {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}[name](split)
+def _of_folder(name: str, size: int | tuple[int, int], channels: int | None) -> DataSet:
+    found = image_folder(name, size, channels)
+    if len(found.paths) < LEAST_PICTURES:
+        raise ValueError(
+            f"--data {name}: {found}; expected at least {LEAST_PICTURES} pictures, "
+            "of which every tenth is held out"
+        )
+    images, labels = to_images(found.pixels), found.labels
+    held_out = torch.arange(len(images)) % 10 == 9
+    return DataSet(
+        images[~held_out],
+        images[held_out],
+        None if labels is None else labels[~held_out],
+        None if labels is None else labels[held_out],
+        summary=str(found),
+    )
 
 
-def gray_levels(name: str) -> int:
-    """How many values a pixel can have: 17 for scikit-learn's digits, else 256."""
-    return 17 if name == "digits" else 256
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator("cpu").manual_seed(seed)

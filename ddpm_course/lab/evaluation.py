@@ -12,7 +12,7 @@ from ddpm_course import metrics
 from ddpm_course.bound import variational_bound
 from ddpm_course.lab import pretrained
 from ddpm_course.lab.classifier import features
-from ddpm_course.lab.datasets import gray_levels
+from ddpm_course.lab.datasets import DataSet
 from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.sampling import in_chunks
@@ -22,22 +22,31 @@ def bits(
     model: Pretrained,
     x0: Tensor,
     *,
+    levels: int,
     times: int,
     variance: str,
     chunk: int | None = None,
     seed: int = 0,
 ) -> dict:
-    """The bound on held-out data (n, …), n >= 2, in bits a coordinate.
+    """The bound on held-out data, in bits per dimension.
 
-    At ``times`` random t for each element, with its standard error; at most ``chunk``
-    elements go into one call of the network.
+    Args:
+        model: The trained network.
+        x0: Held-out data, shape (n, …) with n >= 2.
+        levels: How many values a pixel can have; points have a density instead.
+        times: Random t for each element.
+        variance: σ²: "beta" or "beta_tilde".
+        chunk: Elements that go into one call of the network at most.
+        seed: Of the noise and the times.
+
+    Returns:
+        The value, its standard error, and how they came about.
     """
     denoiser = model.denoiser()
     device = denoiser.schedule.beta.device
-
     kind: dict = {"decoder": "continuous"}
     if x0.ndim > 2:
-        kind = {"decoder": "discrete", "bins": gray_levels(model.about.data)}
+        kind = {"decoder": "discrete", "bins": levels}
     bound = variational_bound(
         in_chunks(denoiser, chunk),
         denoiser.schedule,
@@ -57,32 +66,41 @@ def bits(
 
 
 def distances(
-    name: str,
     x: Tensor,
-    seen: Tensor,
-    held_out: Tensor,
-    seed: int,
+    data: DataSet,
+    *,
+    name: str,
     classifier: Path | None = None,
+    seed: int = 0,
 ) -> dict:
-    """Samples ``x`` (n, …) against held-out data, with as many of each.
+    """Samples against held-out data, with as many of each.
 
-    The floor is what n elements of the training data have in the place of the samples.
-    Points: energy distance and, on the ring, the width of the modes. Images: Fréchet
-    distance and the nearest training image. Its features are those of ``classifier``,
-    a file, or of the one that comes with the package for the data of that name.
+    The floor is what as many elements of the training data have in the samples' place.
+
+    Args:
+        x: Samples, shape (n, …).
+        data: What the network learned from, and what was held out.
+        name: Of the data; some come with a classifier.
+        classifier: A file of another one, whose features are looked at.
+        seed: Picks the held-out and the training data.
+
+    Returns:
+        For points, the energy distance and, on the ring, the width of the modes. For
+        images, the Fréchet distance of features and the distance from the nearest
+        training image: the mean, and the smallest, which a copy makes 0.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     other, held_out = (
-        data[torch.randperm(len(data), generator=generator)[: len(x)]]
-        for data in (seen, held_out)
+        part[torch.randperm(len(part), generator=generator)[: len(x)]]
+        for part in (data.train, data.test)
     )
     if x.ndim > 2:
         return {
             "nearest": {
-                "samples": metrics.nearest_distance(x, seen).mean().item(),
-                "held out": metrics.nearest_distance(held_out, seen).mean().item(),
+                "samples": _nearest(x, data.train),
+                "held out": _nearest(held_out, data.train),
             },
-            "frechet_distance": _frechet(name, classifier, x, other, held_out),
+            "frechet_distance": _frechet(name, classifier, data, x, other, held_out),
         }
     energy = _beside_floor(metrics.energy_distance, x, other, held_out)
     if name != "ring":
@@ -95,9 +113,17 @@ def distances(
     return {"energy_distance": energy, "mode_width": width}
 
 
-def _frechet(name: str, file: Path | None, *sets: Tensor) -> dict:
+def _nearest(x: Tensor, seen: Tensor) -> dict:
+    distance = metrics.nearest_distance(x, seen)
+    return {"mean": distance.mean().item(), "smallest": distance.min().item()}
+
+
+def _frechet(name: str, file: Path | None, data: DataSet, *sets: Tensor) -> dict:
     if file is None and name not in pretrained.CLASSIFIERS:
-        why = f"no classifier of {name} comes with the package: give --classifier"
+        remedy = "make one with the command classifier, and give it with --classifier"
+        if data.train_labels is None:
+            remedy = "one can be made of pictures in a subfolder for each class"
+        why = f"no classifier of {name} comes with the package: {remedy}"
         return {"value": None, "why": why}
     network = pretrained.load_classifier(file or name)
     sets = tuple(features(network, images) for images in sets)

@@ -6,7 +6,7 @@ any code; ``weights/README.md`` has the commands that made them.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 
 from torch import nn
@@ -14,6 +14,7 @@ from torch import nn
 from ddpm_course.lab import checkpoints
 from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.lab.classifier import Classifier
+from ddpm_course.lab.datasets import DATA
 from ddpm_course.lab.runs import About
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.schedules import NoiseSchedule, make_schedule
@@ -54,7 +55,12 @@ class Pretrained:
 
 def fashion_mnist() -> Pretrained:
     """The network for Fashion-MNIST, (1, 28, 28), that comes with the package."""
-    return load_network(WEIGHTS / "fashion_mnist.pt")
+    return load_network(file_of("fashion-mnist"))
+
+
+def file_of(name: str) -> Path:
+    """A path, or "fashion-mnist" for the network that comes with the package."""
+    return WEIGHTS / "fashion_mnist.pt" if name == "fashion-mnist" else Path(name)
 
 
 def load_network(path: Path | str) -> Pretrained:
@@ -63,6 +69,8 @@ def load_network(path: Path | str) -> Pretrained:
     Raises:
         CheckpointError: If the file is neither, or is damaged.
     """
+    if Path(path).parent == WEIGHTS:
+        checkpoints.check_sum(Path(path))
     content = checkpoints.read(path, checkpoints.FORMAT, NETWORK)
     missing = [f.name for f in fields(About) if f.default is MISSING]
     missing = [name for name in missing if name not in content["about"]]
@@ -91,6 +99,8 @@ def export(checkpoint: Path | str, out: Path | str) -> None:
         OSError: If the file can't be written.
     """
     about = load_network(checkpoint).about  # what can't be loaded is not worth keeping
+    if about.data not in DATA:  # the path of your pictures is nobody's business
+        about = replace(about, data=Path(about.data).name)
     content = checkpoints.read(checkpoint)
     checkpoints.write(
         out,
@@ -118,6 +128,7 @@ def load_classifier(source: Path | str) -> Classifier:
     """
     if str(source) in CLASSIFIERS:
         source = WEIGHTS / f"{str(source).replace('-', '_')}_classifier.pt"
+        checkpoints.check_sum(source)
     elif not Path(source).is_file():
         raise ValueError(
             f"there is no classifier {str(source)!r}: expected 'digits', "

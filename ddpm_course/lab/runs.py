@@ -1,4 +1,4 @@
-"""A training run that nothing is lost of: checkpoints, resuming, a watch for nan."""
+"""A training run that loses nothing: checkpoints, resuming, a watch for nan."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class About:
     """
 
     data: str
-    size: int
+    size: int | tuple[int, int]
     schedule: str
     T: int
     shape: tuple[int, ...]
@@ -49,13 +50,43 @@ class About:
     patch: int
     reach: float = 1.0
 
+    def __post_init__(self) -> None:
+        for name, plain in _PLAIN_ABOUT.items():  # a Path or np.int64 can't be loaded
+            object.__setattr__(self, name, plain(getattr(self, name)))
+
+
+def _size(size: int | tuple[int, int]) -> int | tuple[int, ...]:
+    return _shape(size) if isinstance(size, tuple | list) else index(size)
+
+
+def _shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(index(n) for n in shape)
+
+
+_PLAIN_ABOUT: dict[str, Callable] = {
+    "data": str,
+    "size": _size,
+    "schedule": str,
+    "T": index,
+    "shape": _shape,
+    "channels": index,
+    "blocks": index,
+    "patch": index,
+    "reach": float,
+}
+
 
 @dataclass
 class Run:
-    """All that decides how training goes on, bit by bit.
+    """Everything that decides how training goes on, bit by bit.
 
-    ``settings`` is a ``training.Settings``; ``schedule`` and ``data`` are only
-    fingerprinted, so that a run is not resumed with others.
+    Attributes:
+        model, ema, optimizer, generator: The state that training changes.
+        losses: One a step, shape (steps,).
+        settings: A ``training.Settings``.
+        about: What is trained.
+        identity: Fingerprints of the schedule and the data, so that a run is not
+            resumed with others.
     """
 
     model: nn.Module
@@ -65,12 +96,11 @@ class Run:
     losses: Tensor
     settings: Any
     about: About | None
-    schedule: NoiseSchedule
-    data: Tensor
-    done: int = 0
-    path: Path | None = None
-    identity: dict = field(default_factory=dict)
-    stopped_by: list[int] = field(default_factory=list)  # signals
+    identity: dict
+    done: int = field(default=0, init=False)  # steps
+    path: Path | None = field(default=None, init=False)
+    has_file: bool = field(default=False, init=False)  # path holds this very run
+    signals: list[int] = field(default_factory=list, init=False)  # that came
 
     # --- the loop around the algorithm --------------------------------------------
 
@@ -78,41 +108,37 @@ class Run:
     def kept_in(
         self, checkpoint: Path | str | None, *, resume: bool, overwrite: bool
     ) -> Iterator[None]:
-        """Claim the file, load what is there if asked to, and listen for Ctrl-C."""
-        if checkpoint or dist.is_initialized():
-            self.identity = _identity(self.schedule, self.data)
-            _check_that_all_agree(asdict(self.settings) | self.identity)
+        """Claim the file, load what is there if asked to, and listen for Ctrl-C.
+
+        Under torchrun all processes load, and process 0 writes.
+        """
+        _check_that_all_agree(asdict(self.settings) | self.identity)
         if not checkpoint:
             yield
             return
         self.path = Path(checkpoint)
-        if rank() > 0:  # process 0 writes; all load
+        if rank() == 0:
+            checkpoints.check_writable(self.path)
+        with _claimed(self.path) if rank() == 0 else nullcontext(), self._listening():
+            if rank() == 0:
+                checkpoints.remove_leftovers(self.path)
+                if self.path.exists() and not (resume or overwrite):
+                    raise CheckpointError(
+                        f"{self.path} exists: resume to go on from it, overwrite to "
+                        "replace it, or give another path"
+                    )
             if resume:
                 self.done = self.load()
-            yield
-            return
-        checkpoints.check_writable(self.path)
-        with _claimed(self.path), self._listening():
-            checkpoints.remove_leftovers(self.path)
-            if resume:
-                self.done = self.load()
-            elif self.path.exists() and not overwrite:
-                raise CheckpointError(
-                    f"{self.path} exists: resume to go on from it, overwrite to "
-                    "replace it, or give another path"
-                )
+            _check_that_all_agree({"steps done": self.done})
             yield
 
     def steps(self, save_every: int, check_every: int, progress: bool) -> Iterator[int]:
-        """The steps that are left; after each, all that is due.
+        """The steps that are left; does any checking and saving due after each.
 
-        Raises ValueError for intervals < 1, FloatingPointError as ``train`` does.
+        Raises:
+            FloatingPointError: If the loss or the weights are no longer finite.
+            KeyboardInterrupt, SystemExit: After a signal, with the state saved.
         """
-        if save_every < 1 or check_every < 1:
-            raise ValueError(
-                f"save_every={save_every}, check_every={check_every}: expected steps, "
-                ">= 1"
-            )
         total = self.settings.steps
         bar = tqdm(
             range(self.done, total),
@@ -123,14 +149,27 @@ class Run:
         for step in bar:
             yield step
             self.done = step + 1
-            last = self.done == total or bool(self.stopped_by)
-            save = self.path and (last or self.done % save_every == 0)
-            if save or last or self.done % check_every == 0:
+            finished = self.done == total
+            look = finished or self.done % check_every == 0
+            stopped = self._stopped(look)
+            save = self.path and (stopped or finished or self.done % save_every == 0)
+            if look or save:
                 bar.set_postfix(loss=f"{self._finite_loss(check_every):.4f}")
             if save and rank() == 0:
                 self.save()
-            if self.stopped_by and self.done < total:
+            if stopped and not finished:
                 self._stop()
+
+    def _stopped(self, look: bool) -> bool:
+        """Whether a signal came; several processes agree on it when they look."""
+        if not dist.is_initialized():
+            return bool(self.signals)
+        if not look:
+            return False
+        came = torch.tensor(max(self.signals, default=0), device=self.losses.device)
+        dist.all_reduce(came, dist.ReduceOp.MAX)
+        self.signals += [int(came)] if came and not self.signals else []
+        return bool(self.signals)
 
     def _finite_loss(self, check_every: int) -> float:
         """The mean of the recent losses, once it and the weights are seen finite."""
@@ -140,11 +179,11 @@ class Run:
         loss, weights = torch.stack([mean, norm]).tolist()  # a GPU waits here, once
         if math.isfinite(loss + weights):
             return loss
-        if self.path and self.path.exists():
-            where = f"step {self._take(checkpoints.read(self.path), self.path)}"
-            kept = f"the state of {where} is restored from {self.path}"
+        if self.path and self.has_file:
+            step = self._take(checkpoints.read(self.path), self.path)
+            kept = f"the state of step {step} is restored from {self.path}"
         else:
-            kept = "nothing was kept: with a checkpoint the last good state would be"
+            kept = "nothing was kept: give a checkpoint, and a smaller save_every"
         raise FloatingPointError(
             f"the loss is {loss} within the {check_every} steps before step "
             f"{self.done}, the norm of the weights {weights}; {kept}. Lower lr "
@@ -153,13 +192,13 @@ class Run:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end the step that is going on; twice is at once."""
+        """Let Ctrl-C or SIGTERM end the current step; a second one stops at once."""
         if threading.current_thread() is not threading.main_thread():
-            yield  # only there can signals be caught
+            yield  # signals can only be caught there
             return
 
         def note(number: int, frame: object) -> None:
-            self.stopped_by.append(number)
+            self.signals.append(number)
             signal.signal(number, before[number])
 
         before: dict[int, Any] = {
@@ -176,7 +215,7 @@ class Run:
 
     def _stop(self) -> None:
         said = f"stopped after step {self.done}, saved in {self.path}; resume to go on"
-        if self.stopped_by[0] == signal.SIGTERM:
+        if self.signals[0] == signal.SIGTERM:
             print(said, file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
         raise KeyboardInterrupt(said)
@@ -206,10 +245,10 @@ class Run:
             checkpoints.write(self.path, content, keep=checkpoints.previous(self.path))
         except OSError as error:
             raise OSError(
-                error.errno,
-                f"{error.strerror or error}. Make room, then resume: the steps after "
-                "the last checkpoint are run again",
+                f"{error}. Make room, then resume: the steps after the last checkpoint "
+                "are run again"
             ) from error
+        self.has_file = True
 
     def load(self) -> int:
         """Take the state of the checkpoint, or of the one before; the steps it has.
@@ -227,7 +266,7 @@ class Run:
                 failures.append(str(error))
                 continue
             if failures:
-                warnings.warn(f"{failures[0]}; going on from {candidate}", stacklevel=6)
+                warnings.warn(f"{failures[0]}; going on from {candidate}", stacklevel=5)
             return step
         if failures:
             raise CheckpointError("; ".join(failures))
@@ -251,6 +290,7 @@ class Run:
             raise CheckpointError(
                 f"{path} is of another network: {str(error).splitlines()[0]}"
             ) from error
+        self.has_file = path == self.path
         step = content["step"]
         self.losses[:step] = content["losses"]
         torch.set_rng_state(content["torch"])
@@ -262,13 +302,14 @@ class Run:
                 f"{path} was written with {threads} threads, this process has "
                 f"{torch.get_num_threads()}: the weights may differ in the last digits "
                 "from those of an uninterrupted run",
-                stacklevel=7,
+                stacklevel=6,
             )
         return step
 
     def _check_same_run(self, content: dict, path: Path) -> None:
         """Raise CheckpointError if it is of another run; more steps prolong a run."""
         about = asdict(self.about) if self.about else {}
+        about.pop("data", None)  # a folder may move; its pictures are compared below
         mine = asdict(self.settings) | about | self.identity
         its = content["settings"] | content["about"] | content.get("identity", {})
         its |= {"steps": mine["steps"]}
@@ -303,14 +344,15 @@ def share_of_batch(batch_size: int) -> slice:
 
 
 def fingerprint(tensor: Tensor) -> str:
-    """A short sum of the values, which tells two tensors apart."""
+    """A short hash of the values, which tells two tensors apart."""
     if tensor.device.type == "meta":  # it has no values
         return "meta"
     values = tensor.detach().cpu().contiguous().numpy()
     return hashlib.sha256(values.data).hexdigest()[:16]
 
 
-def _identity(schedule: NoiseSchedule, data: Tensor) -> dict:
+def identity(schedule: NoiseSchedule, data: Tensor) -> dict:
+    """What two runs must share besides their settings."""
     noise = torch.tensor(schedule.numbers, dtype=torch.float64, device="cpu")
     return {
         "T": schedule.T,
@@ -343,10 +385,12 @@ def _claimed(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise CheckpointError(
-            f"{path} is in use by another training: wait for it, or give another path"
+            f"{path} is in use by another training run: wait for it, or give another "
+            "path"
         ) from None
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps an open file
+            Path(lock.lock_file).unlink()
         lock.release()

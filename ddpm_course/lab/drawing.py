@@ -1,0 +1,64 @@
+"""Samples for the commands: each image has a seed of its own."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ddpm_course.lab.pretrained import Pretrained
+from ddpm_course.sampling import Step, ancestral_step, ddim_step, reverse_process
+
+SAMPLERS = ("ancestral", "ddim")
+
+
+def step_of(options: Namespace) -> Step:
+    """The step that ``--sampler`` and its options name."""
+    if options.sampler == "ddim":
+        return partial(ddim_step, eta=options.eta)
+    return partial(ancestral_step, variance=options.variance)
+
+
+def draw(model: Pretrained, n: int, step: Step, options: Namespace) -> Iterator[Tensor]:
+    """The states (n, …) of a chain, from noise to data.
+
+    Image i has the noise of seed (``options.seed``, i), whatever n is: so more samples
+    of a seed begin with the same ones. ``options`` has ``steps``, ``chunk`` and
+    ``seed``. Raises ValueError if the samples are not finite.
+    """
+    denoiser = model.denoiser()
+    noise = partial(_noise, _generators(n, options.seed, model), model.shape)
+
+    def with_own_noise(schedule, x_t, x0_hat, t, s, z):
+        return step(schedule, x_t, x0_hat, t, s, noise() if s > 0 else z)
+
+    x_T = noise()
+    yield x_T
+    chain = reverse_process(
+        denoiser,
+        denoiser.schedule,
+        x_T,
+        step=with_own_noise,
+        steps=options.steps,
+        chunk=options.chunk,
+    )
+    for _, x, _ in tqdm(chain, total=options.steps):
+        yield x
+    if not x.isfinite().all():
+        raise ValueError("the samples contain nan or inf: the network is broken")
+
+
+def _generators(n: int, seed: int, model: Pretrained) -> list[torch.Generator]:
+    device = next(model.network.parameters()).device
+    seeds = (np.random.SeedSequence((seed, i)).generate_state(1) for i in range(n))
+    return [torch.Generator(device).manual_seed(int(s[0])) for s in seeds]
+
+
+def _noise(generators: list[torch.Generator], shape: tuple[int, ...]) -> Tensor:
+    draws = [torch.randn(shape, device=g.device, generator=g) for g in generators]
+    return torch.stack(draws)
