@@ -1,35 +1,60 @@
 """The variational bound on -log p_θ(x_0): L_T + Σ L_{t-1} + L_0.
 
-Every term is a sum over the coordinates of an image, in nats, and is computed in
-float64: terms are small differences, and a thousand of them are added.
+Every term is summed over the coordinates of an image, in nats, and computed in float64:
+the terms are small differences, and a thousand of them add up.
 
-L_0 has no divergence: at t = 1 the posterior is a point, its variance 0. So there
-the model's variance is β_1 whatever σ_t² is elsewhere, and its mean is x̂_0.
+L_0 is not a divergence: at t = 1 the posterior is a point with variance 0. There the
+model's variance is β_1, whatever σ_t² is elsewhere, and its mean is x̂_0.
+
+Below, ``x0`` (clean data), ``x_t`` (noisy data) and ``x0_hat`` (the prediction x̂_0)
+have one shape (batch, …), float32 or float64. An argument of another type, shape or
+range raises TypeError or ValueError.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
 
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 from torch.special import log_ndtr
 
-from ddpm_course.checks import check_data, check_time
+from ddpm_course.checks import check_data, check_time, is_finite
 from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import Denoise, mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
 
+def _of_real_tensors(kl: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Check the arguments out of sight: chapter 2 prints the body of ``kl``."""
+
+    @wraps(kl)
+    def checked(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
+        _check_real(mean_1=mean_1, var_1=var_1, mean_2=mean_2, var_2=var_2)
+        return kl(mean_1, var_1, mean_2, var_2)
+
+    return checked
+
+
+@_of_real_tensors
 def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
     """D_KL(N(mean_1, var_1) ‖ N(mean_2, var_2)) (equation ``gaussian-kl``).
 
-    Coordinate by coordinate, in nats; tensors that broadcast, variances > 0.
-    Raises ValueError for a variance that is not.
+    Args:
+        mean_1, mean_2: Real tensors.
+        var_1, var_2: Variances > 0; all four tensors broadcast.
+
+    Returns:
+        The divergence of each coordinate, in nats.
+
+    Raises:
+        TypeError: If an argument is no tensor, or complex.
+        ValueError: If one isn't finite, or a variance isn't > 0 (not read on a GPU).
     """
     _check_variance(var_1=var_1, var_2=var_2)
     ratio = (var_1 + (mean_1 - mean_2) ** 2) / var_2
@@ -37,9 +62,9 @@ def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) ->
 
 
 def prior_kl(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
-    """L_T, how far x_T is from N(0, I) (equation ``prior-kl``): float64, (batch,).
+    """L_T, how far x_T is from N(0, I) (equation ``prior-kl``).
 
-    ``x0`` has shape (batch, …), float32 or float64. No network has a part in it.
+    float64, shape (batch,), in nats. No network takes part.
     """
     check_data(schedule, x0=x0)
     abar = schedule.alpha_bar[-1]
@@ -54,12 +79,15 @@ def vlb_term(
     x0_hat: Tensor,
     variance: str = "beta",
 ) -> Tensor:
-    """L_{t-1}, posterior against model (equation ``bound-term``): float64, (batch,).
+    """L_{t-1}, the posterior against the model (equation ``bound-term``).
 
-    ``x0``, ``x_t`` and the prediction ``x0_hat`` have one shape (batch, …); ``t``
-    is an int or an int64 tensor (batch,) in 2 … T (for t = 1: ``decoder_nll``);
-    ``variance`` is σ_t², "beta" or "beta_tilde". Raises TypeError or ValueError
-    for anything else.
+    Args:
+        schedule, x0, x_t, x0_hat: As above.
+        t: An int, or int64 (batch,), in 2 … T; for t = 1 use ``decoder_nll``.
+        variance: σ_t²: "beta" or "beta_tilde".
+
+    Returns:
+        float64, shape (batch,), in nats.
     """
     check_data(schedule, x0=x0, x_t=x_t, x0_hat=x0_hat)
     check_time(schedule, t, x0, first=2)
@@ -82,17 +110,25 @@ def decoder_nll(
     variance: float | None = None,
     bins: int = 256,
 ) -> Tensor:
-    """L_0 = -log p_θ(x_0 | x_1): float64, (batch,); x̂_0 is predicted from x_1.
+    """L_0 = -log p_θ(x_0 | x_1).
 
-    "continuous" is the density (equation ``decoder-continuous``), "discrete" the
-    probability of the bin of x_0 among ``bins`` on [-1, 1], whose outermost two
-    are open; x_0 must then be centres of bins, as 8-bit images are. ``variance``
-    is β_1 unless given. Raises ValueError for another decoder, a variance that is
-    not > 0, or data that are no centres.
+    Args:
+        schedule, x0, x0_hat: As above; x̂_0 is predicted from x_1.
+        decoder: "continuous" is the density (equation ``decoder-continuous``),
+            "discrete" the probability of the bin around x_0.
+        variance: Of the decoder; β_1 unless given.
+        bins: Number of bins on [-1, 1]; the outermost two are open.
+
+    Returns:
+        float64, shape (batch,), in nats.
+
+    Raises:
+        ValueError: If x_0 isn't at the centers of bins, as 8-bit images are.
     """
     check_data(schedule, x0=x0, x0_hat=x0_hat)
+    if variance is not None:
+        _check_variance(variance=torch.as_tensor(variance, device="cpu"))
     var = schedule.beta[1] if variance is None else schedule.beta.new_tensor(variance)
-    _check_variance(variance=var)
     x0, x0_hat, std = x0.double(), x0_hat.double(), var.sqrt()
     if decoder == "continuous":
         return -per_image(Normal(x0_hat, std).log_prob(x0))
@@ -105,16 +141,16 @@ def decoder_nll(
 
 def _log_bin_mass(x0: Tensor, mean: Tensor, std: Tensor, bins: int) -> Tensor:
     """log probability of the bin around x_0; the outermost bins are open."""
+    if bins < 2:
+        raise ValueError(f"bins={bins}: expected an int >= 2, such as 256")
     half = 1 / (bins - 1)
     place = (x0 + 1) / (2 * half)
-    # 0 … bins - 1; an edge of k's is then the neighbour's to the last bit
-    k = place.round()
-    if x0.device.type == "cpu" and (
-        (place - k).abs().max() > 0.01 or k.min() < 0 or k.max() > bins - 1
-    ):
+    k = place.round()  # 0 … bins - 1, so that neighbors share an edge to the last bit
+    off = ((place - k).abs() > 0.01) | (k < 0) | (k > bins - 1)
+    if off.device.type != "meta" and off.any():  # a GPU waits, once a call
         raise ValueError(
-            f"x0 is not made of the centres of {bins} bins on [-1, 1]: scale 8-bit "
-            "images by x / 127.5 - 1, give other bins=, or use decoder='continuous'"
+            f"x0 is not at the centers of {bins} bins on [-1, 1]: scale 8-bit images "
+            "by x / 127.5 - 1, give another bins=, or use decoder='continuous'"
         )
     lower = ((2 * k - 1) * half - 1 - mean) / std
     upper = ((2 * k + 1) * half - 1 - mean) / std
@@ -124,19 +160,18 @@ def _log_bin_mass(x0: Tensor, mean: Tensor, std: Tensor, bins: int) -> Tensor:
 
 
 def _log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
-    """log(Φ(upper) - Φ(lower)), exact far out in either tail."""
-    # Φ(b) - Φ(a) = Φ(-a) - Φ(-b): in the lower tail Φ keeps its digits
+    """log(Φ(upper) - Φ(lower)), accurate far out in both tails."""
+    # Φ(b) - Φ(a) = Φ(-a) - Φ(-b), and Φ keeps its digits in the lower tail
     above = lower + upper > 0
-    lower, upper = (
-        torch.where(above, -upper, lower),
-        torch.where(above, -lower, upper),
-    )
-    log_upper = log_ndtr(upper)
-    return log_upper + torch.log(-torch.expm1(log_ndtr(lower) - log_upper))
+    a, b = torch.where(above, -upper, lower), torch.where(above, -lower, upper)
+    log_b = log_ndtr(b)
+    return log_b + torch.log(-torch.expm1(log_ndtr(a) - log_b))
 
 
 def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
-    """Nats of a whole image as bits a coordinate (equation ``bits-per-dim``)."""
+    """Nats of an image of ``dims`` coordinates as bits each (``bits-per-dim``)."""
+    if not isinstance(dims, int) or dims < 1:
+        raise ValueError(f"dims={dims}: expected an int >= 1, the size of an image")
     return nats / (dims * math.log(2))
 
 
@@ -145,9 +180,21 @@ def per_image(nats: Tensor) -> Tensor:
     return nats.flatten(1).sum(1) if nats.ndim > 1 else nats
 
 
+def _check_real(**tensors: Tensor) -> None:
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor) or value.is_complex():
+            kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(
+                f"{name} is of type {kind}: expected a real tensor; use "
+                f"torch.as_tensor({name})"
+            )
+        if not is_finite(value):
+            raise ValueError(f"{name} contains nan or inf: expected finite numbers")
+
+
 def _check_variance(**variances: Tensor) -> None:
     for name, var in variances.items():
-        if var.device.type == "cpu" and not (var > 0).all():  # no look at a GPU
+        if var.device.type == "cpu" and not (var > 0).all():  # a GPU would have to wait
             raise ValueError(
                 f"{name} has the entry {float(var.min()):g}: expected variances > 0"
             )
@@ -155,13 +202,14 @@ def _check_variance(**variances: Tensor) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """The bound on -log p_θ(x_0) and its parts, means over a batch of images.
+    """The bound on -log p_θ(x_0) and its parts, averaged over a batch of images.
 
-    ``prior`` (L_T), ``matching`` (the sum of L_{t-1} over t = 2 … T), ``decoder``
-    (L_0) and their sum ``total`` are in nats an image. ``standard_error`` is that
-    of ``bits_per_dim``, from the differences between the images' own estimates:
-    nan for one image. ``terms`` has entry k = L_k, float64 (T + 1,); None where t
-    was drawn.
+    Attributes:
+        prior, matching, decoder: L_T, the sum of L_{t-1} over t = 2 … T, and L_0.
+        total: Their sum, like them in nats an image.
+        bits_per_dim: The same in bits a coordinate.
+        standard_error: Of ``bits_per_dim``, from the spread over images; nan for one.
+        terms: L_0 … L_T, float64 (T + 1,); None where times were drawn.
     """
 
     prior: float
@@ -182,19 +230,22 @@ def variational_bound(
     generator: torch.Generator,
     variance: str = "beta",
     decoder: str = "discrete",
+    bins: int = 256,
     times: int | None = None,
-    **decoder_options: Any,
 ) -> Bound:
-    """The bound for the images ``x0`` (batch, …): the sum over t, not the mean.
+    """The bound for a batch of images: the sum over t, not the mean.
 
-    ``denoiser(x_t, t)`` gives x̂_0 for int64 times (batch,). It is asked at every t,
-    or, where ``times`` is a number, at that many random t for each image: unbiased,
-    and of a larger error. Noise and times are drawn from ``generator``; ``decoder``
-    and its options are those of ``decoder_nll``. Raises TypeError or ValueError as
-    the functions above do.
+    Args:
+        denoiser: A callable (x_t, t) → x̂_0 for int64 times (batch,).
+        schedule, x0: As above.
+        generator: Draws noise and times; must live on the device of ``x0``.
+        variance: σ_t²: "beta" or "beta_tilde".
+        decoder, bins: As in ``decoder_nll``.
+        times: Number of random times for each image: unbiased, with a larger standard
+            error. Every t is visited unless it is given.
     """
     prior = prior_kl(schedule, x0)  # looks at x0 first
-    if times is not None and times < 1:
+    if times is not None and (not isinstance(times, int) or times < 1):
         raise ValueError(f"times={times}: expected an int >= 1, or None for every t")
     n, T, device = len(x0), schedule.T, x0.device
 
@@ -214,7 +265,7 @@ def variational_bound(
         )
 
     _, x0_hat = look(torch.ones(n, dtype=torch.int64, device=device))
-    last = decoder_nll(schedule, x0, x0_hat, decoder=decoder, **decoder_options)
+    last = decoder_nll(schedule, x0, x0_hat, decoder=decoder, bins=bins)
     matching, terms = torch.zeros_like(prior), [last.mean()]
     for t in draws:
         x_t, x0_hat = look(t)

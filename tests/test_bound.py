@@ -1,6 +1,7 @@
 """The bound: its terms against integration, and against what it is exactly."""
 
 import math
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -146,10 +147,10 @@ def test_without_an_error_only_the_variances_cost():
 @pytest.mark.parametrize("variance", [1e-4, 1e-3, 0.05, 1.0])
 @pytest.mark.parametrize("bins", [256, 17])
 def test_the_bins_sum_to_one(bins, variance, dtype):
-    centres = torch.linspace(-1, 1, bins, dtype=dtype)[:, None]
+    centers = torch.linspace(-1, 1, bins, dtype=dtype)[:, None]
     for mean in (-1.3, -1.0, -0.2, 0.0, 1 / 255, 0.999, 1.0, 2.0):
-        x0_hat = torch.full_like(centres, mean)
-        nll = decoder_nll(LINEAR, centres, x0_hat, variance=variance, bins=bins)
+        x0_hat = torch.full_like(centers, mean)
+        nll = decoder_nll(LINEAR, centers, x0_hat, variance=variance, bins=bins)
         assert (-nll).exp().sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -412,6 +413,8 @@ def test_a_better_denoiser_has_a_smaller_bound():
 
 # --- devices and errors -----------------------------------------------------------
 
+X = torch.zeros(3, 2)
+
 
 def test_everything_stays_on_its_device_and_nothing_is_read():
     moved, x = LINEAR.to("meta"), torch.zeros(4, 3, 8, 8, device="meta")
@@ -429,16 +432,32 @@ def test_on_a_gpu_the_host_never_waits():
     schedule, on_gpu = LINEAR.to("cuda"), [v.cuda() for v in (x0, x_t, t)]
     with no_waiting():
         term = vlb_term(schedule, *on_gpu, on_gpu[1])
-        prior, decoder = (
-            prior_kl(schedule, on_gpu[0]),
-            decoder_nll(schedule, *on_gpu[:2]),
-        )
+        prior = prior_kl(schedule, on_gpu[0])
+    decoder = decoder_nll(schedule, *on_gpu[:2])  # waits: it looks at the data once
     torch.testing.assert_close(term.cpu(), vlb_term(LINEAR, x0, x_t, t, x_t))
     torch.testing.assert_close(prior.cpu(), prior_kl(LINEAR, x0))
     torch.testing.assert_close(decoder.cpu(), decoder_nll(LINEAR, x0, x_t))
 
 
-X = torch.zeros(3, 2)
+class SaysCuda(torch.Tensor):
+    """A tensor on the CPU that says it is on a GPU."""
+
+    @property
+    def device(self):
+        return torch.device("cuda:0")
+
+
+@pytest.mark.parametrize("x0", [X, X + 1 + 2 / 255, X - 1 - 2 / 255])
+def test_data_between_the_bins_are_found_on_a_gpu_too(x0):
+    """The wrong scale would give a wrong number of bits, and nothing would say so."""
+    x0 = x0.as_subclass(SaysCuda)
+    schedule = replace(LINEAR, beta=LINEAR.beta.as_subclass(SaysCuda))
+    with pytest.raises(ValueError, match="x0 is not at the centers of 256 bins"):
+        decoder_nll(schedule, x0, x0)
+    with pytest.raises(ValueError, match="variance has the entry -1"):
+        decoder_nll(schedule, x0, x0, decoder="continuous", variance=-1.0)
+
+
 RNG = torch.Generator()
 
 
@@ -453,7 +472,42 @@ RNG = torch.Generator()
         (
             lambda: gaussian_kl(X, X + 1, X, torch.tensor([1.0, math.nan])),
             ValueError,
-            "var_2 has the entry nan",
+            "var_2 contains nan or inf",
+        ),
+        (
+            lambda: gaussian_kl(X, X + 1, X * math.nan, X + 1),
+            ValueError,
+            "mean_2 contains nan or inf: expected finite numbers",
+        ),
+        (
+            lambda: gaussian_kl(X + 0j, X + 1, X, X + 1),
+            TypeError,
+            "mean_1 is of type torch.complex64: expected a real tensor",
+        ),
+        (
+            lambda: gaussian_kl(X, X + 1, X, X + 1j),
+            TypeError,
+            "var_2 is of type torch.complex64",
+        ),
+        (
+            lambda: gaussian_kl(X, 1.0, X, X + 1),
+            TypeError,
+            r"var_1 is of type float: expected .*use torch.as_tensor\(var_1\)",
+        ),
+        (
+            lambda: bits_per_dim(X, 0),
+            ValueError,
+            "dims=0: expected an int >= 1, the size of an image",
+        ),
+        (
+            lambda: bits_per_dim(X, 2.5),
+            ValueError,
+            "dims=2.5: expected an int",
+        ),
+        (
+            lambda: decoder_nll(LINEAR, X, X, bins=1),
+            ValueError,
+            "bins=1: expected an int >= 2, such as 256",
         ),
         (lambda: prior_kl(LINEAR, X.half()), TypeError, "x0 has dtype torch.float16"),
         (
@@ -489,17 +543,17 @@ RNG = torch.Generator()
         (
             lambda: decoder_nll(LINEAR, X, X),
             ValueError,
-            "x0 is not made of the centres of 256 bins .* or use decoder='continuous'",
+            "x0 is not at the centers of 256 bins .* or use decoder='continuous'",
         ),
         (
             lambda: decoder_nll(LINEAR, X + 1 + 2 / 255, X),
             ValueError,
-            "x0 is not made of the centres",
+            "x0 is not at the centers",
         ),
         (
             lambda: decoder_nll(LINEAR, X - 1 - 2 / 255, X),
             ValueError,
-            "x0 is not made of the centres",
+            "x0 is not at the centers",
         ),
         (
             lambda: decoder_nll(LINEAR, X, X, decoder="laplace"),
@@ -517,6 +571,13 @@ RNG = torch.Generator()
             ),
             ValueError,
             "times=0: expected an int >= 1, or None for every t",
+        ),
+        (
+            lambda: variational_bound(
+                halved(LINEAR), LINEAR, X, generator=RNG, times=2.5
+            ),
+            ValueError,
+            "times=2.5: expected an int >= 1",
         ),
         (
             lambda: variational_bound(halved(LINEAR), LINEAR, X.numpy(), generator=RNG),
