@@ -1,7 +1,10 @@
-"""How near samples are to data: three distances, each blind to something else.
+"""How close samples are to data: three distances, each with its own blind spot.
 
-None of them means much alone. Print the noise floor beside each: the same distance
-between data and other data, of the same sizes.
+No single number says much. Print the noise floor next to each: the same distance
+between data and other data, for sets of the same sizes.
+
+Sets may have any real dtype. A set that is no tensor, or is complex, raises TypeError;
+an empty one, one of another shape, and nan or inf raise ValueError.
 """
 
 from __future__ import annotations
@@ -13,52 +16,73 @@ from ddpm_course.oracle import GaussianMixture
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
-    """2 E‖x - y‖ - E‖x - x'‖ - E‖y - y'‖ of two sets (n, …) and (m, …).
+    """2 E‖x - y‖ - E‖x - x'‖ - E‖y - y'‖.
 
-    0 for equal sets, positive otherwise, in the unit of the data. It sees where
-    samples are and how many; the width of a narrow mode hardly changes it. Raises
-    ValueError for sets that are empty or of other shapes.
+    Sees where samples are and how many; hardly notices the width of a narrow mode.
+
+    Args:
+        x, y: Two sets, (n, …) and (m, …).
+
+    Returns:
+        0 for equal sets, else positive, in the unit of the data.
     """
-    _check_sets(x, y, 1)
+    _check_sets(1, x=x, y=y)
     x, y = x.double().flatten(1), y.double().flatten(1)
     distance = 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
     return distance.item()
 
 
 def mode_width(x: Tensor, mixture: GaussianMixture) -> float:
-    """The standard deviation of samples within their modes over the true one.
+    """The standard deviation of samples within their modes, over the true one.
 
-    ``x`` has shape (n, D); every point belongs to the nearest mean of ``mixture``, and
-    deviates from the mean of all that do. 1 is right; below it modes are too narrow.
-    Raises ValueError for widths that differ or are 0, or for too few samples.
+    Each point belongs to the nearest mean of the mixture, and its deviation is measured
+    from the average of the points that belong there.
+
+    Args:
+        x: Samples, shape (n, D).
+        mixture: The true density, with one width > 0 for all modes.
+
+    Returns:
+        1 if the width is right, less if modes are too narrow.
+
+    Raises:
+        ValueError: If widths differ or are 0, or there are too few samples.
     """
     std = mixture.stds[0].item()
     if not std > 0 or (mixture.stds != std).any():
         raise ValueError(
             f"stds={mixture.stds.tolist()}: expected one width > 0 for all modes"
         )
-    _check_sets(x, mixture.means, 1)
+    _check_sets(1, x=x, means=mixture.means)
     x = x.double().flatten(1)
     mode = torch.cdist(x, mixture.means.flatten(1)).argmin(1)
     groups = [x[mode == k] for k in mode.unique()]
-    free = len(x) - len(groups)  # each group's mean takes one
+    free = len(x) - len(groups)  # each group's average takes one
     if free < 1:
-        raise ValueError(f"{len(x)} samples in {len(groups)} modes: give more")
+        raise ValueError(
+            f"x has {len(x)} samples in {len(groups)} modes: expected more samples "
+            "than modes"
+        )
     squares = torch.stack([(g - g.mean(0)).square().sum() for g in groups])
     return (squares.sum() / (free * x.shape[1])).sqrt().item() / std
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """‖m_x - m_y‖² + tr(S_x + S_y - 2 (S_x S_y)^½) of two sets of features (n, D).
+    """‖m_x - m_y‖² + tr(S_x + S_y - 2 (S_x S_y)^½).
 
-    The squared Fréchet distance of the Gaussians with their means and covariances. It
-    is not 0 for two draws from one distribution, and smaller for larger sets. Compare
-    with a floor of the same sizes; values of other features or sizes are in another
-    unit. Raises ValueError for sets of fewer than two or of other shapes.
+    The squared Fréchet distance between Gaussians with the means and covariances of
+    the sets. It isn't 0 for two draws from one distribution, and it shrinks as sets
+    grow: compare it only with values for the same features and sizes.
+
+    Args:
+        x, y: Features of two sets, (n, D) and (m, D), n, m >= 2.
+
+    Returns:
+        The distance, in the squared unit of the features.
     """
-    _check_sets(x, y, 2)
+    _check_sets(2, x=x, y=y)
     x, y = x.double().flatten(1), y.double().flatten(1)
-    # of a single feature torch gives a number: a matrix of one by one
+    # for a single feature torch gives a number: make it a matrix of one by one
     s_x, s_y = (torch.atleast_2d(torch.cov(v.T)) for v in (x, y))
     # (S_x S_y)^½ has the trace of (R S_y R)^½ with R = S_x^½, which is symmetric
     values, vectors = torch.linalg.eigh(s_x)
@@ -69,14 +93,20 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
 
 
 def nearest_distance(x: Tensor, data: Tensor) -> Tensor:
-    """The distance of each x (n, …) from the nearest of the ``data`` (m, …): (n,).
+    """How far each sample is from the nearest of the data.
 
-    Root mean square over the coordinates, in the unit of the data. Far below that of
-    fresh data it says that samples were copied. Raises ValueError for other shapes.
+    If samples are much closer than fresh data, they were copied.
+
+    Args:
+        x: Samples, shape (n, …).
+        data: What they may be copies of, shape (m, …).
+
+    Returns:
+        float32, shape (n,): root mean square over the coordinates.
     """
-    _check_sets(x, data, 1)
+    _check_sets(1, x=x, data=data)
     x, data = x.float().flatten(1), data.float().flatten(1)
-    # the faster way by a matrix product would not see that a copy is one
+    # the faster way, by a matrix product, would not see that a copy is a copy
     mode = "donot_use_mm_for_euclid_dist"
     nearest = [
         torch.cdist(part, data, compute_mode=mode).amin(1) for part in x.split(99)
@@ -85,22 +115,31 @@ def nearest_distance(x: Tensor, data: Tensor) -> Tensor:
 
 
 def _mean_distance(x: Tensor, y: Tensor) -> Tensor:
-    # in parts: all pairs of large sets at once would not fit the memory
+    # in parts: all pairs of large sets would not fit in memory
     parts = [torch.cdist(part, y).sum() for part in x.split(1000)]
     return torch.stack(parts).sum() / (len(x) * len(y))
 
 
-def _check_sets(x: Tensor, y: Tensor, least: int) -> None:
-    for name, values in (("x", x), ("y", y)):
-        if values.ndim < 2 or len(values) < least:
+def _check_sets(least: int, **sets: Tensor) -> None:
+    """Raise unless both are sets of at least ``least`` real points of one shape."""
+    for name, values in sets.items():
+        if not isinstance(values, Tensor):
+            raise TypeError(
+                f"{name} is of type {type(values).__name__}: expected a torch tensor; "
+                f"use torch.as_tensor({name})"
+            )
+        if values.is_complex():
+            raise TypeError(f"{name} has dtype {values.dtype}: expected real numbers")
+        if values.ndim < 2 or len(values) < least or values.numel() == 0:
             raise ValueError(
                 f"{name} has shape {tuple(values.shape)}: expected (n, …) with "
                 f"n >= {least}"
             )
         if not values.isfinite().all():
             raise ValueError(f"{name} contains nan or inf: expected finite numbers")
+    (name_x, x), (name_y, y) = sets.items()
     if x.shape[1:] != y.shape[1:]:
         raise ValueError(
-            f"x has shape {tuple(x.shape)}, y has {tuple(y.shape)}: expected elements "
-            "of one shape"
+            f"{name_x} has shape {tuple(x.shape)}, {name_y} has {tuple(y.shape)}: "
+            "expected elements of the same shape"
         )

@@ -1,11 +1,11 @@
 """The exact denoiser: data whose E[x_0 | x_t] is known without any network.
 
-For a mixture of Gaussians everything that a network is trained to predict has a
-closed form. Given its component k, x_0 ~ N(m_k, s_k² I) and x_t are jointly
-Gaussian, so x_t ~ N(√ᾱ_t m_k, v_k I) with v_k = ᾱ_t s_k² + 1 - ᾱ_t, and
+For a mixture of Gaussians, everything a network is trained to predict has a closed
+form. Given its component k, x_0 ~ N(m_k, s_k² I) and x_t are jointly Gaussian, so
+x_t ~ N(√ᾱ_t m_k, v_k I) with v_k = ᾱ_t s_k² + 1 - ᾱ_t, and
 
     E[x_0 | x_t, k]   = ((1 - ᾱ_t) m_k + √ᾱ_t s_k² x_t) / v_k,
-    Var[x_0 | x_t, k] = (1 - ᾱ_t) s_k² / v_k        of every coordinate.
+    Var[x_0 | x_t, k] = (1 - ᾱ_t) s_k² / v_k        for every coordinate.
 
 What remains is an average over r_k = P(k | x_t), a softmax over the components.
 """
@@ -13,30 +13,34 @@ What remains is an average over r_k = P(k | x_t), a softmax over the components.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ddpm_course.checks import check_data, check_time
-from ddpm_course.parameterization import score_from_eps
+from ddpm_course.parameterization import Denoise, score_from_eps
 from ddpm_course.schedules import NoiseSchedule, along_batch
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
-    """The density Σ_k w_k N(m_k, s_k² I), and all that diffusing it leads to.
+    """The density Σ_k w_k N(m_k, s_k² I), and everything that follows when it diffuses.
 
-    ``weights`` has shape (K,) and sums to 1; ``means`` has shape (K, D), or (K, …)
-    with the shape of one image; ``stds`` has shape (K,), or is one number for all.
-    They are kept as float64. A std of 0 makes its component a point.
+    Methods take x of shape (batch, D) or (batch, …), float32 or float64, compute in
+    float64 and answer in the dtype of x. ``t`` is an int or an int64 tensor (batch,) in
+    1 … T. Anything else raises TypeError or ValueError.
 
-    Methods take x of shape (batch, D) or (batch, …), float32 or float64, and answer
-    in its dtype; inside they compute in float64. ``t`` is an int or an int64 tensor
-    (batch,) in 1 … T. All raise TypeError or ValueError for anything else, and
-    ValueError for weights, means or stds that make no mixture.
+    Args:
+        weights: Shape (K,), >= 0, with sum 1.
+        means: Shape (K, D), or (K, …) with the shape of an image.
+        stds: Shape (K,), >= 0, or one number for all; 0 makes a component a point.
+
+    Raises:
+        TypeError: If one of them is not made of real numbers.
+        ValueError: If a shape is wrong or a number out of range.
     """
 
     weights: Tensor
@@ -44,27 +48,24 @@ class GaussianMixture:
     stds: Tensor
 
     def __post_init__(self) -> None:
-        means = torch.as_tensor(self.means, dtype=torch.float64)
-        weights, stds = (
-            torch.as_tensor(values, dtype=torch.float64, device=means.device)
-            for values in (self.weights, self.stds)
-        )
+        means = _as_float64("means", self.means)
+        weights = _as_float64("weights", self.weights).to(means.device)
+        stds = _as_float64("stds", self.stds).to(means.device)
         _check_mixture(weights, means, stds)
-        stds = stds.expand(len(weights))
-        for name, values in zip(
-            ("weights", "means", "stds"), (weights, means, stds), strict=True
-        ):
+        parts = {"weights": weights, "means": means, "stds": stds.expand(len(weights))}
+        for name, values in parts.items():
             # copies: the caller's tensors may change, a value does not
             object.__setattr__(self, name, values.clone())
 
     @classmethod
     def of_points(cls, points: Tensor) -> GaussianMixture:
-        """A finite data set, (N, D) or (N, …), each point as likely as the other.
+        """A finite data set, (N, D) or (N, …), every point equally likely.
 
         Its exact denoiser answers with an average of the points themselves.
         """
-        weights = torch.ones(len(points), dtype=torch.float64)
-        return cls(weights / len(points), points, torch.zeros(()))
+        points = _as_float64("means", points)
+        weights = points.new_ones(points.shape[:1])
+        return cls(weights / weights.numel(), points, points.new_zeros(()))
 
     @classmethod
     def ring(
@@ -72,10 +73,10 @@ class GaussianMixture:
     ) -> GaussianMixture:
         """Equal Gaussians on a circle in the plane, the first at (radius, 0)."""
         _check_count("modes", modes)
-        angle = 2 * math.pi / modes * torch.arange(modes, dtype=torch.float64)
+        k = torch.arange(modes, dtype=torch.float64, device="cpu")
+        angle = 2 * math.pi / modes * k
         means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
-        weights = torch.full((modes,), 1 / modes, dtype=torch.float64)
-        return cls(weights, means, torch.tensor(std, dtype=torch.float64))
+        return cls(torch.full_like(angle, 1 / modes), means, means.new_tensor(std))
 
     def to(self, device: torch.device | str) -> GaussianMixture:
         """The same mixture with its tensors on another device."""
@@ -94,13 +95,14 @@ class GaussianMixture:
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x_0) in nats, shape (batch,).
 
-        Raises ValueError when a std is 0: a point has no density.
+        Raises:
+            ValueError: If a std is 0, since a point has no density.
         """
         self._check_x("x", x)
         if (self.stds == 0).any():
             raise ValueError(
-                "stds contains 0: a point has no density. Give it a width, or ask "
-                "for log_prob_t, the density of x_t, at t >= 1"
+                "stds contains 0: a point has no density. Use larger stds, or "
+                "log_prob_t, the density of x_t, at t >= 1"
             )
         log_joint, _ = self._log_joint(x, self.weights.new_ones(1, 1))
         return log_joint.logsumexp(dim=1).to(x.dtype)
@@ -113,9 +115,9 @@ class GaussianMixture:
         return log_joint.logsumexp(dim=1).to(x_t.dtype)
 
     def x0_mean(self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> Tensor:
-        """E[x_0 | x_t] = Σ_k r_k E[x_0 | x_t, k], shape of x_t.
+        """E[x_0 | x_t] = Σ_k r_k E[x_0 | x_t, k], of the shape of x_t.
 
-        Of all functions of (x_t, t) the one with the smallest E‖x_0 - x̂_0‖².
+        No function of (x_t, t) has a smaller E‖x_0 - x̂_0‖².
         """
         x, abar, r, v = self._posterior(schedule, x_t, t)
         on_x_t = abar.sqrt() * (r / v) @ self.stds[:, None] ** 2
@@ -125,16 +127,16 @@ class GaussianMixture:
     def x0_variance(
         self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
     ) -> Tensor:
-        """Var[x_0 | x_t] of every coordinate, shape of x_t.
+        """Var[x_0 | x_t] of every coordinate, of the shape of x_t.
 
         The law of total variance: Σ_k r_k (Var[x_0 | x_t, k] + (E[x_0 | x_t, k] -
-        E[x_0 | x_t])²). Its mean over x_t is the floor of the x_0 loss, what is
-        left when the network is perfect.
+        E[x_0 | x_t])²). Averaged over x_t, it is the floor of the x_0 loss: what
+        remains when the network is perfect.
         """
         x, abar, r, v = self._posterior(schedule, x_t, t)
         mean = self.x0_mean(schedule, x_t.double(), t).flatten(1)
         variance = torch.zeros_like(x)
-        # one component after another: (batch, K, D) at once may exceed the memory
+        # one component at a time: (batch, K, D) at once may not fit in memory
         for k, (m, s) in enumerate(zip(self.means.flatten(1), self.stds, strict=True)):
             r_k, v_k = r[:, k, None], v[:, k, None]
             mean_k = ((1 - abar) * m + abar.sqrt() * s**2 * x) / v_k
@@ -142,23 +144,21 @@ class GaussianMixture:
         return variance.to(x_t.dtype).reshape(x_t.shape)
 
     def eps_mean(self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> Tensor:
-        """E[ε | x_t] = Σ_k r_k √(1 - ᾱ_t) (x_t - √ᾱ_t m_k) / v_k, shape of x_t."""
+        """E[ε | x_t] = Σ_k r_k √(1 - ᾱ_t) (x_t - √ᾱ_t m_k) / v_k, shaped like x_t."""
         x, abar, r, v = self._posterior(schedule, x_t, t)
-        centre = abar.sqrt() * (r / v) @ self.means.flatten(1)
-        eps = (1 - abar).sqrt() * ((r / v).sum(dim=1, keepdim=True) * x - centre)
+        center = abar.sqrt() * (r / v) @ self.means.flatten(1)
+        eps = (1 - abar).sqrt() * ((r / v).sum(dim=1, keepdim=True) * x - center)
         return eps.to(x_t.dtype).reshape(x_t.shape)
 
     def score(self, schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor) -> Tensor:
-        """∇ log q(x_t), shape of x_t (equation ``score``, averaged over x_0).
+        """∇ log q(x_t), of the shape of x_t (equation ``score``, averaged over x_0).
 
-        Equation ``tweedie`` makes E[x_0 | x_t] of it.
+        Equation ``tweedie`` turns it into E[x_0 | x_t].
         """
         return score_from_eps(schedule, t, self.eps_mean(schedule, x_t, t))
 
-    def denoiser(
-        self, schedule: NoiseSchedule
-    ) -> Callable[[Tensor, int | Tensor], Tensor]:
-        """``x0_mean`` as a function (x_t, t) → x̂_0, all that samplers ask for."""
+    def denoiser(self, schedule: NoiseSchedule) -> Denoise:
+        """``x0_mean`` as a function (x_t, t) → x̂_0, all that samplers need."""
         return partial(self.x0_mean, schedule)
 
     def _posterior(
@@ -182,8 +182,8 @@ class GaussianMixture:
         """log w_k N(x; √ᾱ m_k, v_k I), (batch, K), and v_k, (batch or 1, K)."""
         v = abar * self.stds**2 + (1 - abar)
         means = self.means.flatten(1)
-        # ‖x - √ᾱ m‖ = √ᾱ ‖x / √ᾱ - m‖: the means stay the same for the whole batch;
-        # the faster way by a matrix product would lose the digits of near points
+        # ‖x - √ᾱ m‖ = √ᾱ ‖x / √ᾱ - m‖, so one set of means serves the whole batch. The
+        # faster way, by a matrix product, would lose the digits of near points.
         distance = abar.sqrt() * torch.cdist(
             x.double().flatten(1) / abar.sqrt(),
             means,
@@ -199,8 +199,8 @@ class GaussianMixture:
         if x.shape[1:] != self.means.shape[1:]:
             wanted = ", ".join(map(str, ("batch", *self.means.shape[1:])))
             raise ValueError(
-                f"{name} has shape {tuple(x.shape)}: expected ({wanted}), as the means "
-                f"have shape {tuple(self.means.shape)}"
+                f"{name} has shape {tuple(x.shape)}: expected ({wanted}), since the "
+                f"means have shape {tuple(self.means.shape)}"
             )
         if x.device != self.means.device:
             raise ValueError(
@@ -209,28 +209,41 @@ class GaussianMixture:
             )
 
 
+def _as_float64(name: str, values: object) -> Tensor:
+    """A tensor where it is; a list, array or number on the CPU."""
+    if not isinstance(values, Tensor):
+        try:
+            values = torch.tensor(np.asarray(values), device="cpu")
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{name}={values!r:.60} is not made of numbers: expected a tensor, "
+                "array or list of them"
+            ) from None
+    if values.is_complex():
+        raise TypeError(f"{name} has dtype {values.dtype}: expected real numbers")
+    return values.double()
+
+
 def _check_count(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}={value!r}: expected how many, an int >= 1")
+        raise ValueError(f"{name}={value!r}: expected an int >= 1")
 
 
 def _check_mixture(weights: Tensor, means: Tensor, stds: Tensor) -> None:
     if means.ndim < 2 or 0 in means.shape:
         raise ValueError(
-            f"means has shape {tuple(means.shape)}: expected (K, D) or (K, …), one "
-            "row for each component; for numbers on a line use means[:, None]"
+            f"means has shape {tuple(means.shape)}: expected (K, D) or (K, …), one row "
+            "for each component; for numbers on a line use means[:, None]"
         )
     K = len(means)
-    if weights.shape != (K,):
-        raise ValueError(
-            f"weights has shape {tuple(weights.shape)}: expected ({K},), one for each "
-            "row of means"
-        )
-    if stds.shape not in ((), (K,)):
-        raise ValueError(
-            f"stds has shape {tuple(stds.shape)}: expected ({K},), one for each row of "
-            "means, or one number for all"
-        )
+    for name, values, also in (("weights", weights, (K,)), ("stds", stds, ())):
+        if values.shape not in ((K,), also):
+            raise ValueError(
+                f"{name} has shape {tuple(values.shape)}: expected ({K},), one for "
+                "each row of means; only stds may be one number for all"
+            )
+    if means.device.type == "meta":  # it has no values
+        return
     for name, values in (("weights", weights), ("stds", stds)):
         if not (values >= 0).all():  # true for nan as well
             raise ValueError(f"{name} contains {values.min():g}: expected numbers >= 0")

@@ -114,18 +114,20 @@ def test_nearest_distance_finds_copies():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: energy_distance(torch.ones(3, 2), torch.ones(3, 3)), "one shape"),
-        (lambda: energy_distance(torch.ones(0, 2), torch.ones(3, 2)), "n >= 1"),
+        (lambda: energy_distance(torch.ones(3, 2), torch.ones(3, 3)), "the same shape"),
         (lambda: frechet_distance(torch.ones(1, 2), torch.ones(3, 2)), "n >= 2"),
         (lambda: frechet_distance(torch.ones(4), torch.ones(4)), "(n, …)"),
-        (lambda: nearest_distance(torch.ones(3, 2), torch.ones(3, 4)), "one shape"),
+        (
+            lambda: nearest_distance(torch.ones(3, 2), torch.ones(3, 4)),
+            "the same shape",
+        ),
         (
             lambda: mode_width(torch.ones(9, 2), GaussianMixture.ring(std=0.0)),
             "width > 0",
         ),
         (
             lambda: mode_width(torch.ones(1, 2), GaussianMixture.ring()),
-            "give more",
+            "more samples than modes",
         ),
         (
             lambda: mode_width(
@@ -139,3 +141,44 @@ def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError) as error:
         call()
     assert message in str(error.value)
+
+
+TWO, THREE = torch.ones(2, 2), torch.ones(3, 2)
+DISTANCES = [energy_distance, frechet_distance, nearest_distance]
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (
+            TWO.numpy(),
+            THREE,
+            TypeError,
+            "x is of type ndarray: expected a torch tensor",
+        ),
+        (
+            TWO,
+            3,
+            TypeError,
+            "is of type int: expected a torch tensor; use torch.as_tensor(",
+        ),
+        (TWO, [[1.0, 2.0]], TypeError, "is of type list: expected a torch tensor"),
+        (TWO + 1j, THREE, TypeError, "x has dtype torch.complex64: expected real"),
+        (TWO[:0], THREE, ValueError, "x has shape (0, 2): expected (n, …) with n >= "),
+        (TWO, THREE[:0], ValueError, "has shape (0, 2): expected (n, …) with n >= "),
+        (TWO[:, :0], THREE[:, :0], ValueError, "x has shape (2, 0)"),
+        (TWO * math.nan, THREE, ValueError, "x contains nan or inf"),
+    ],
+)
+def test_only_sets_of_real_points_have_a_distance(distance, x, y, error, message):
+    with pytest.raises(error) as raised:
+        distance(x, y)
+    assert message in str(raised.value)
+
+
+def test_the_second_set_is_called_by_its_own_name():
+    with pytest.raises(TypeError, match="data is of type int"):
+        nearest_distance(TWO, 3)
+    with pytest.raises(ValueError, match=r"means has \(8, 2\)"):
+        mode_width(torch.ones(9, 1), GaussianMixture.ring())

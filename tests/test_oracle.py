@@ -487,6 +487,31 @@ def test_no_such_mixture(weights, means, stds, message):
         GaussianMixture(weights, means, stds)
 
 
+@pytest.mark.parametrize(
+    "weights, means, stds, message",
+    [
+        ("half", [[0.0]], 0.1, "weights='half' is not made of numbers"),
+        ([1.0], [[0.0], [1.0, 2.0]], 0.1, r"means=\[\[0.0\], \[1.0, 2.0\]\] is not"),
+        ([1.0], [["a"]], 0.1, "means=.*is not made of numbers: expected a tensor"),
+        ([1.0], [[0.0]], None, "stds=None is not made of numbers"),
+        ([1.0], [[1j]], 0.1, "means has dtype torch.complex128: expected real"),
+        (torch.ones(1) + 0j, [[0.0]], 0.1, "weights has dtype torch.complex64"),
+    ],
+)
+def test_a_mixture_is_made_of_real_numbers(weights, means, stds, message):
+    with pytest.raises(TypeError, match=message):
+        GaussianMixture(weights, means, stds)
+
+
+def test_a_finite_data_set_may_be_an_array_but_not_one_number():
+    points = np.array([[0.1, 0.2], [0.3, 0.4]])
+    points.flags.writeable = False
+    mixture = GaussianMixture.of_points(points)
+    assert torch.equal(mixture.means, torch.tensor(points.tolist(), dtype=torch.double))
+    with pytest.raises(ValueError, match=r"means has shape \(\): expected"):
+        GaussianMixture.of_points(torch.tensor(1.0))
+
+
 @pytest.mark.parametrize("count", [0, -1, 2.0, True])
 def test_no_such_count(count):
     with pytest.raises(ValueError, match=f"modes={count}: expected"):
@@ -537,10 +562,7 @@ def test_no_such_density():
 def test_no_answer_reads_a_value(name):
     """On the meta device there are none: a GPU's host would not have to wait."""
     mixture, x_t = GaussianMixture.ring(), torch.zeros(4, 2, device="meta")
-    for field in dataclasses.fields(mixture):
-        moved = getattr(mixture, field.name).to("meta")
-        object.__setattr__(mixture, field.name, moved)
-    answer, schedule = getattr(mixture, name), LINEAR.to("meta")
+    answer, schedule = getattr(mixture.to("meta"), name), LINEAR.to("meta")
     for t in (7, torch.ones(4, dtype=torch.int64, device="meta")):
         assert answer(schedule, x_t, t).device.type == "meta"
 
