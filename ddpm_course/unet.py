@@ -1,7 +1,7 @@
 """The network: a function of an image and a time, (x, t) → an image of that shape.
 
-It knows nothing of diffusion. What its output means, the noise, the clean image or
-the velocity, is decided by the loss that it is trained with.
+It knows nothing of diffusion. Whether its output means the noise, the clean image or
+the velocity is decided by the loss that it is trained with.
 """
 
 from __future__ import annotations
@@ -15,14 +15,27 @@ from torch.nn import functional as F
 
 
 def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
-    """Sines and cosines of t: (batch,) → (batch, dim), in [-1, 1] (time-embedding).
+    """Sines and cosines of t (equation ``time-embedding``).
 
-    The frequencies run geometrically from 1 to 1 / max_period, so that near times
-    get near vectors and far times far ones. float32, or float64 for a t in float64.
-    Raises ValueError unless dim is even and at least 4.
+    The frequencies run geometrically from 1 to 1 / max_period, so nearby times get
+    nearby vectors, and distant times distant ones.
+
+    Args:
+        t: Times, shape (batch,).
+        dim: Length of the vectors, an even number >= 4.
+        max_period: 1 over the lowest frequency.
+
+    Returns:
+        Shape (batch, dim), in [-1, 1]: float64 for a t in float64, else float32.
+
+    Raises:
+        ValueError: If ``dim`` is odd or too small.
     """
     if dim < 4 or dim % 2:
-        raise ValueError(f"dim={dim}: expected an even number >= 4, half for each wave")
+        raise ValueError(
+            f"dim={dim}: expected an even number >= 4, half for each wave; it is the "
+            "channels of a UNet, the width of an MLP"
+        )
     dtype = torch.promote_types(t.dtype, torch.float32)  # 16 bits would round t
     steps = torch.arange(dim // 2, device=t.device, dtype=dtype) / (dim // 2 - 1)
     angles = t.to(dtype)[:, None] * torch.exp(-math.log(max_period) * steps)
@@ -30,10 +43,10 @@ def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
 
 
 class TimeEmbedding(nn.Module):
-    """``time_embedding`` of whole times 0 … T, from a table that is made once.
+    """``time_embedding`` from a table of the times 0 … T: (B,) → (B, dim).
 
-    (B,) → (B, dim). If all elements share one time (a tensor that was expanded), it is
-    looked up once, (1, dim), and broadcasts. Times that are not int64 are computed.
+    A time that all elements share (an expanded tensor) is looked up once, (1, dim), and
+    broadcasts. Times that are not int64 are computed.
     """
 
     table: Tensor
@@ -46,22 +59,23 @@ class TimeEmbedding(nn.Module):
     def forward(self, t: Tensor) -> Tensor:
         one = t[:1] if t.stride(0) == 0 else t
         if t.dtype != torch.int64:
-            return time_embedding(one, self.table.shape[1])
+            return time_embedding(one, self.table.shape[1]).to(self.table.dtype)
         try:
             return F.embedding(one, self.table)
-        except IndexError:
+        except IndexError:  # free on a CPU; a GPU stops with its own error
             raise ValueError(
-                f"t reaches {int(t.max())}, the network knows 0 … {len(self.table) - 1}"
-                ": build it with a larger T"
+                f"t runs from {int(t.min())} to {int(t.max())}, the network knows "
+                f"0 … {len(self.table) - 1}: build it with a larger T"
             ) from None
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with at most 32 groups, of at least four channels where there are four.
+    """GroupNorm with up to 32 groups of at least four channels, if there are four.
 
-    Each group gets mean 0 and variance 1 (group-norm), then a learned scale and shift.
-    A block adds the time to each channel as a constant. In a group of a single
-    channel the norm would subtract it again, and the block would be deaf to time.
+    Each group gets mean 0 and variance 1 (equation ``group-norm``), then a learned
+    scale and shift. A block adds the time to each channel as a constant: if a channel
+    were a group of its own, the norm would subtract it again, and the block would be
+    deaf to time.
     """
     most = max(1, min(32, channels // 4))
     groups = max(n for n in range(1, most + 1) if channels % n == 0)
@@ -69,7 +83,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """The layer with its parameters set to 0: its block begins as the identity."""
+    """The layer with its parameters set to 0, so that its block starts as identity."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
@@ -96,11 +110,15 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every pixel looks at every other one: (B, C, H, W) → (B, C, H, W)."""
+    """Every pixel looks at every other pixel: (B, C, H, W) → (B, C, H, W).
+
+    Raises:
+        ValueError: If ``heads`` does not divide ``channels``.
+    """
 
     def __init__(self, channels: int, heads: int = 1) -> None:
         super().__init__()
-        if channels % heads:
+        if heads < 1 or channels % heads:
             raise ValueError(
                 f"heads={heads} does not divide the {channels} channels: use a divisor"
             )
@@ -113,20 +131,20 @@ class SelfAttention(nn.Module):
         batch, channels, height, width = x.shape
         qkv = self.qkv(self.norm(x))
         qkv = qkv.reshape(batch, 3, self.heads, channels // self.heads, height * width)
-        # contiguous: otherwise the fast attention kernels are passed over
+        # contiguous, because the fast attention kernels require it
         q, k, v = qkv.transpose(-1, -2).contiguous().unbind(1)  # (B, heads, HW, C')
         h = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(h.transpose(-1, -2).reshape(x.shape))
 
 
 class Downsample(nn.Module):
-    """Half the height and width, by a convolution of stride 2."""
+    """Half the height and width, by a convolution with stride 2; ignores the time."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
         return self.conv(x)
 
 
@@ -137,12 +155,12 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
 class Level(nn.Module):
-    """A residual block, with attention behind it where asked for."""
+    """A residual block, followed by attention unless ``heads`` is 0."""
 
     def __init__(
         self, c_in: int, c_out: int, c_time: int, dropout: float, heads: int
@@ -158,13 +176,23 @@ class Level(nn.Module):
 class UNet(nn.Module):
     """DDPM's U-Net: (x, t) → an image of the shape of x.
 
-    ``x`` has shape (B, in_channels, H, W); ``t`` is int64 of shape (B,). Level i has
-    ``channels * multipliers[i]`` channels, ``blocks`` residual blocks, and attention
-    behind each if i is in ``attention_levels``; the middle always has attention.
-    ``patch`` squares of that side become the channels of one pixel first: the network
-    works at a lower resolution, and is faster. H and W must be divisible by ``patch``
-    times 2 for each level but the first. ``T`` is the largest time. Raises ValueError
-    for what does not fit.
+    Call it with x of shape (B, in_channels, H, W) and int64 times (B,) in 0 … T. H and
+    W must be multiples of ``patch`` * 2 ** (number of levels - 1).
+
+    Args:
+        in_channels: Channels of an image.
+        channels: Width of the network, an even number >= 4.
+        multipliers: Level i has channels * multipliers[i] channels.
+        blocks: Residual blocks a level.
+        attention_levels: Levels with attention after each block; the middle has it too.
+        heads: Attention heads.
+        dropout: Dropout rate, in [0, 1).
+        patch: Squares with this side become the channels of one pixel first, so that
+            the network works at a lower resolution, and faster.
+        T: The largest time.
+
+    Raises:
+        TypeError, ValueError: If a setting, or an input, makes no sense.
     """
 
     def __init__(
@@ -180,12 +208,17 @@ class UNet(nn.Module):
         T: int = 1000,
     ) -> None:
         super().__init__()
-        if not multipliers or not set(attention_levels) <= set(range(len(multipliers))):
+        _check_sizes(in_channels=in_channels, channels=channels, blocks=blocks)
+        _check_sizes(heads=heads, patch=patch, T=T, levels=len(multipliers))
+        _check_sizes(**{f"multipliers[{i}]": m for i, m in enumerate(multipliers)})
+        if not set(attention_levels) <= set(range(len(multipliers))):
             raise ValueError(
                 f"attention_levels={tuple(attention_levels)}: expected levels among "
                 f"0 … {len(multipliers) - 1}, one for each of the multipliers"
             )
-        self.patch, self.T = patch, T
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        self.in_channels, self.patch, self.T = in_channels, patch, T
         self.factor = patch * 2 ** (len(multipliers) - 1)
         c_time = 4 * channels
         self.embedding = TimeEmbedding(channels, T)
@@ -223,6 +256,7 @@ class UNet(nn.Module):
         self.last = zero(nn.Conv2d(c, c_image, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        _check_input(x, t, self.first.weight, self.in_channels, "H", "W")
         height, width = x.shape[-2:]
         if height % self.factor or width % self.factor:
             raise ValueError(
@@ -234,29 +268,38 @@ class UNet(nn.Module):
         h = self.first(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
-            h = layer(h, time) if isinstance(layer, Level) else layer(h)
+            h = layer(h, time)
             skips.append(h)
         for layer in self.middle:
             h = layer(h, time)
         for layer in self.up:
             if isinstance(layer, Level):
-                h = layer(torch.cat([h, skips.pop()], dim=1), time)
-            else:
-                h = layer(h)
+                h = torch.cat([h, skips.pop()], dim=1)
+            h = layer(h, time)
         h = self.last(F.silu(self.norm(h)))
         return F.pixel_shuffle(h, self.patch)
 
 
 class MLP(nn.Module):
-    """A small network for points: (x, t) → (B, dim), for x of shape (B, dim).
+    """A small network for points: (x, t) → (B, dim).
 
-    ``t`` is int64 of shape (B,), at most ``T``.
+    Call it with x of shape (B, dim) and int64 times (B,) in 0 … T.
+
+    Args:
+        dim: Coordinates of a point.
+        width: Width of the hidden layers, an even number >= 4.
+        depth: Number of hidden layers.
+        T: The largest time.
+
+    Raises:
+        TypeError, ValueError: If a setting, or an input, makes no sense.
     """
 
     def __init__(
         self, dim: int = 2, width: int = 128, depth: int = 3, T: int = 1000
     ) -> None:
         super().__init__()
+        _check_sizes(dim=dim, width=width, depth=depth, T=T)
         self.dim, self.T = dim, T
         self.embedding = TimeEmbedding(width, T)
         self.first = nn.Linear(dim + width, width)
@@ -264,7 +307,8 @@ class MLP(nn.Module):
         self.rest = nn.ModuleList(nn.Linear(width, size) for size in sizes)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        # the first layer of (x, time) in two parts: a time that all share costs once
+        _check_input(x, t, self.first.weight, self.dim)
+        # the first layer of (x, time) in two parts: a shared time is multiplied once
         on_x, on_time = self.first.weight.tensor_split([self.dim], dim=1)
         time = F.linear(self.embedding(t), on_time, self.first.bias)
         h = torch.addmm(time, x, on_x.T)
@@ -276,25 +320,53 @@ class MLP(nn.Module):
 def network_for(
     shape: Sequence[int], channels: int, blocks: int = 2, patch: int = 1, T: int = 1000
 ) -> nn.Module:
-    """A network for points of shape (D,) or images of shape (C, H, W).
+    """An ``MLP`` for points, or a ``UNet`` with up to three levels for images.
 
-    Raises ValueError for sizes that no network has.
+    Args:
+        shape: (D,) of a point, or (C, H, W) of an image.
+        channels, blocks, patch, T: As in ``UNet``; the MLP is 4 * channels wide.
+
+    Raises:
+        ValueError: If there is no such network.
     """
-    if min(channels, blocks, patch) < 1:
-        raise ValueError(
-            f"channels={channels}, blocks={blocks}, patch={patch}: expected ints >= 1"
-        )
+    _check_sizes(channels=channels, blocks=blocks, patch=patch)
+    if len(shape) not in (1, 3):
+        raise ValueError(f"shape={tuple(shape)}: expected (D,) or (C, H, W)")
     if len(shape) == 1:
         return MLP(shape[0], 4 * channels, T=T)
-    levels = 1
-    while levels < 3 and all(side % (patch * 2**levels) == 0 for side in shape[1:]):
-        levels += 1
+    side = math.gcd(*shape[1:])
+    levels = 1 + sum(side % (patch * factor) == 0 for factor in (2, 4))
     return UNet(
-        shape[0],
-        channels,
-        (1, 2, 2)[:levels],
-        blocks,
-        attention_levels=(levels - 1,),
-        patch=patch,
-        T=T,
+        shape[0], channels, (1, 2, 2)[:levels], blocks, (levels - 1,), patch=patch, T=T
     )
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if type(size) is not int or size < 1:
+            raise ValueError(f"{name}={size!r}: expected an int >= 1")
+
+
+def _check_input(x: Tensor, t: Tensor, weight: Tensor, *form: int | str) -> None:
+    """Raise unless x is (B, *form), like the weights in dtype, and t is (B,).
+
+    Reads no values, so a GPU doesn't have to wait.
+    """
+    for name, value in (("x", x), ("t", t)):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name} is of type {type(value).__name__}: expected a tensor; for one "
+                "time use torch.full((len(x),), t)"
+            )
+    if x.ndim != 1 + len(form) or x.shape[1] != form[0]:
+        expected = ", ".join(map(str, ("B", *form)))
+        raise ValueError(f"x has shape {tuple(x.shape)}: expected ({expected})")
+    wide = (x.dtype == torch.float64) != (weight.dtype == torch.float64)
+    if wide or not x.is_floating_point():  # of 16 bits autocast takes care
+        raise TypeError(f"x has dtype {x.dtype}: expected {weight.dtype}; use x.to(…)")
+    if t.shape != x.shape[:1]:
+        raise ValueError(
+            f"t has shape {tuple(t.shape)}: expected ({len(x)},), a time for each x"
+        )
+    if t.dtype not in (torch.int64, torch.float32, torch.float64):
+        raise TypeError(f"t has dtype {t.dtype}: expected torch.int64; use t.long()")

@@ -12,6 +12,7 @@ from ddpm_course.unet import (
     SelfAttention,
     UNet,
     group_norm,
+    network_for,
     time_embedding,
 )
 
@@ -176,15 +177,112 @@ def test_dropout_is_off_in_eval_mode():
         (lambda: UNet()(torch.randn(1, 1, 30, 28), torch.ones(1)), "30 x 28 pixels"),
         (lambda: UNet(patch=2)(torch.randn(1, 1, 28, 28), torch.ones(1)), "of 8"),
         (lambda: UNet(attention_levels=(3,)), "attention_levels=(3,)"),
-        (lambda: MLP(2, 8, T=9)(torch.ones(1, 2), torch.tensor([10])), "knows 0 … 9"),
+        (lambda: UNet(multipliers=()), "levels=0: expected an int >= 1"),
         (lambda: SelfAttention(10, heads=4), "heads=4"),
+        (lambda: SelfAttention(8, heads=0), "heads=0"),
         (lambda: time_embedding(torch.ones(1), 7), "dim=7"),
+        (lambda: UNet(channels=7), "dim=7: expected an even number >= 4"),
+        (lambda: UNet(channels=2), "the channels of a UNet"),
+        (lambda: MLP(width=9), "the width of an MLP"),
+        (lambda: UNet(multipliers=(1, 0)), "multipliers[1]=0: expected an int >= 1"),
+        (lambda: UNet(dropout=1.0), "dropout=1.0: expected a number in [0, 1)"),
+        (lambda: UNet(dropout=-0.1), "dropout=-0.1"),
+        (lambda: UNet(dropout=math.nan), "dropout=nan"),
+        (lambda: network_for((2,), 8, blocks=0), "blocks=0"),
+        (lambda: network_for((1, 28), 8), "shape=(1, 28): expected (D,) or (C, H, W)"),
+        (lambda: network_for((), 8), "shape=()"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError) as error:
         call()
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("size", [0, 1.5, True, None])
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        *((UNet, n) for n in ("in_channels", "channels", "blocks", "heads", "patch")),
+        *((MLP, name) for name in ("dim", "width", "depth")),
+        (UNet, "T"),
+        (MLP, "T"),
+    ],
+)
+def test_a_network_is_made_of_whole_parts(network, name, size):
+    with pytest.raises(ValueError) as error:
+        network(**{name: size})
+    assert str(error.value).startswith(f"{name}={size!r}: expected an ")
+
+
+IMAGE, POINT, NOW = torch.zeros(2, 1, 8, 8), torch.zeros(2, 2), torch.tensor([5, 5])
+
+
+@pytest.mark.parametrize(
+    ("network", "x"), [(UNet(channels=8, T=9), IMAGE), (MLP(2, 8, T=9), POINT)]
+)
+@pytest.mark.parametrize(
+    ("t", "error", "message"),
+    [
+        (3, TypeError, "t is of type int: expected a tensor; for one time"),
+        ([3, 3], TypeError, "t is of type list"),
+        (NOW[0], ValueError, "t has shape (): expected (2,)"),
+        (NOW[:1], ValueError, "t has shape (1,): expected (2,)"),
+        (NOW[:, None], ValueError, "t has shape (2, 1): expected (2,)"),
+        (NOW - 6, ValueError, "t runs from -1 to -1, the network knows 0 … 9"),
+        (NOW + torch.tensor([0, 5]), ValueError, "t runs from 5 to 10, the network"),
+        (torch.tensor([10]).expand(2), ValueError, "t runs from 10 to 10"),
+        (NOW.bool(), TypeError, "t has dtype torch.bool: expected torch.int64"),
+        (NOW.int(), TypeError, "t has dtype torch.int32: expected torch.int64"),
+        (NOW.bfloat16(), TypeError, "t has dtype torch.bfloat16"),
+    ],
+)
+def test_times_that_a_network_does_not_know(network, x, t, error, message):
+    with pytest.raises(error) as raised:
+        network(x, t)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("network", "x", "error", "message"),
+    [
+        (UNet(3, 8), IMAGE, ValueError, "shape (2, 1, 8, 8): expected (B, 3, H, W)"),
+        (UNet(1, 8), IMAGE[0], ValueError, "x has shape (1, 8, 8): expected (B, 1, H"),
+        (UNet(1, 8), POINT, ValueError, "x has shape (2, 2): expected (B, 1, H, W)"),
+        (UNet(1, 8), 0.0, TypeError, "x is of type float: expected a tensor"),
+        (UNet(1, 8), IMAGE.numpy(), TypeError, "x is of type ndarray"),
+        (UNet(1, 8), IMAGE.byte(), TypeError, "x has dtype torch.uint8: expected torc"),
+        (
+            UNet(1, 8),
+            IMAGE.double(),
+            TypeError,
+            "torch.float64: expected torch.float32",
+        ),
+        (MLP(), torch.zeros(2, 3), ValueError, "x has shape (2, 3): expected (B, 2)"),
+        (MLP(), IMAGE, ValueError, "x has shape (2, 1, 8, 8): expected (B, 2)"),
+        (MLP(), POINT.long(), TypeError, "x has dtype torch.int64"),
+    ],
+)
+def test_data_that_a_network_does_not_take(network, x, error, message):
+    with pytest.raises(error) as raised:
+        network(x, NOW)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_in_16_bits_a_network_takes_both(dtype):
+    with torch.autocast("cpu", torch.bfloat16):
+        assert UNet(channels=8)(IMAGE.to(dtype), NOW).shape == IMAGE.shape
+
+
+@pytest.mark.parametrize(
+    ("network", "x"), [(UNet(channels=8, T=9), IMAGE), (MLP(2, 8, T=9), POINT)]
+)
+def test_off_the_cpu_no_value_is_read(network, x):
+    network, x, t = network.to("meta"), x.to("meta"), NOW.to("meta") + 99
+    assert network(x, t).shape == x.shape
+    with pytest.raises(ValueError, match="t has shape"):
+        network(x, t[:1])
 
 
 def test_mlp_keeps_the_shape_and_hears_the_time():
