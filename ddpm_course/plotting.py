@@ -1,9 +1,14 @@
-"""Figures that look alike, and stay legible in dark mode and to the colour-blind."""
+"""Figures in one style, legible in dark mode and to the color-blind.
+
+Images are floats in [-1, 1], channels first, with one channel (gray) or three (color).
+Anything else raises TypeError or ValueError before a figure is made.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -17,18 +22,18 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 GREY = "#7d7d7d"  # legible on white and on near-black
-#: A colour and a dash for each schedule; either alone tells them apart.
+#: A color and a dash for each schedule; either alone tells them apart.
 SCHEDULE_STYLE: dict[str, dict] = {
     "linear": {"color": "#d55e00", "linestyle": "-"},
     "quadratic": {"color": "#cc79a7", "linestyle": "--"},
     "cosine": {"color": "#2f8fd0", "linestyle": "-."},
     "sigmoid": {"color": "#009e73", "linestyle": (0, (5, 1))},
 }
-COLOURS = [style["color"] for style in SCHEDULE_STYLE.values()]
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the book: transparent, grey text, light grid."""
+    """Set matplotlib's defaults for the book: transparent, gray text, light grid."""
+    colors = [style["color"] for style in SCHEDULE_STYLE.values()]
     plt.rcParams.update(
         {
             "figure.facecolor": "none",
@@ -51,20 +56,22 @@ def use_style() -> None:
             "grid.alpha": 0.25,
             "lines.linewidth": 2,
             "legend.frameon": False,
-            "axes.prop_cycle": plt.cycler(color=COLOURS),
+            "axes.prop_cycle": plt.cycler(color=colors),
         }
     )
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Images in [-1, 1], channels first, as [0, 1], channels last, clipped."""
+    """Images (…, C, H, W) as (…, H, W, C) in [0, 1], clipped, on the CPU."""
     images = images.detach().cpu()
     return ((images + 1) / 2).clamp(0, 1).movedim(-3, -1)
 
 
 def show_image(ax: Axes, image: Tensor) -> None:
-    """Draw one image of shape (C, H, W), C 1 or 3, in [-1, 1], without axes."""
-    ax.imshow(to_pixels(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    """Draw one image (C, H, W), without axes."""
+    _check_images("image", image, 3)
+    pixels = to_pixels(image).numpy()
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 
@@ -75,8 +82,23 @@ def image_grid(
     column_labels: Sequence[str] = (),
     size: float = 1.25,
 ) -> Figure:
-    """Images in rows and columns, ``size`` inches each, labels left and above."""
-    shape = len(rows), len(rows[0])
+    """Images in rows and columns.
+
+    Args:
+        rows: Rows of the same length, of images (C, H, W).
+        row_labels: Written to the left of the rows.
+        column_labels: Written above the columns.
+        size: Of an image, in inches.
+    """
+    lengths = [len(row) for row in rows]
+    if not lengths or lengths[0] == 0 or len(set(lengths)) > 1:
+        raise ValueError(
+            f"rows has lengths {lengths}: expected rows of one length >= 1"
+        )
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            _check_images(f"rows[{i}][{j}]", image, 3)
+    shape = len(rows), lengths[0]
     figure, axes = plt.subplots(
         *shape, figsize=(size * shape[1] + 0.3, size * shape[0] + 0.2), squeeze=False
     )
@@ -90,7 +112,10 @@ def image_grid(
 
 
 def tiled(images: Tensor, columns: int = 8) -> Tensor:
-    """Images (n, C, H, W) as one (C, H', W'), row by row, a pixel of white between."""
+    """Images (n, C, H, W) as one (C, H', W'), row by row, a white pixel between."""
+    _check_images("images", images, 4)
+    if not isinstance(columns, int) or columns < 1:
+        raise ValueError(f"columns={columns}: expected an int >= 1")
     padded = F.pad(images, (0, 1, 0, 1), value=1.0)
     padded = F.pad(padded, (0,) * 7 + (-len(images) % columns,), value=1.0)
     rows = padded.unflatten(0, (-1, columns))  # (rows, columns, C, H + 1, W + 1)
@@ -108,11 +133,22 @@ def gallery(images: Tensor, columns: int = 8, width: float = 6.0) -> Figure:
 
 
 def slider(frames: Tensor, labels: Sequence[str], alt: str) -> HTML:
-    """A picture with a slider that runs through ``frames`` (N, C, H, W), no kernel.
+    """A picture with a slider that runs through frames, without a kernel.
 
-    All frames are one JPEG inside the page, stacked; the slider moves the window.
+    The page holds all frames as one JPEG, stacked; the slider moves the window.
+
+    Args:
+        frames: Images (N, C, H, W), N >= 2.
+        labels: What to write below each frame.
+        alt: Says what the picture shows, for readers who can't see it.
     """
-    from IPython.display import HTML  # there in every notebook, not needed elsewhere
+    _check_images("frames", frames, 4)
+    if not len(labels) == len(frames) >= 2:
+        raise ValueError(
+            f"there are {len(frames)} frames and {len(labels)} labels: expected a "
+            "label for each frame, and at least two"
+        )
+    from IPython.display import HTML  # every notebook has it, nothing else needs it
 
     pixels = to_pixels(frames).flatten(0, 1).expand(-1, -1, 3).numpy()
     buffer = BytesIO()
@@ -126,12 +162,29 @@ def slider(frames: Tensor, labels: Sequence[str], alt: str) -> HTML:
     )
     return HTML(
         '<figure class="slider" style="max-width:320px;margin:0 auto">'
-        f'<div role="img" aria-label="{alt}" style="width:100%;aspect-ratio:'
+        f'<div role="img" aria-label="{escape(alt)}" style="width:100%;aspect-ratio:'
         f"{frames.shape[-1]}/{frames.shape[-2]};border-radius:6px;"
         f"background:url(data:image/jpeg;base64,{data}) 0 0/100% auto;"
         'image-rendering:pixelated"></div>'
         f'<input type="range" min="0" max="{len(frames) - 1}" value="0" '
-        f'aria-label="time" style="width:100%" data-labels="{"|".join(labels)}" '
-        f'oninput="{move}"><output style="display:block;text-align:center">'
-        f"{labels[0]}</output></figure>"
+        f'aria-label="time" style="width:100%" data-labels="{escape("|".join(labels))}"'
+        f' oninput="{move}"><output style="display:block;text-align:center">'
+        f"{escape(labels[0])}</output></figure>"
     )
+
+
+def _check_images(name: str, images: Tensor, ndim: int) -> None:
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"{name} is of type {type(images).__name__}: expected a torch tensor"
+        )
+    if images.ndim != ndim or images.numel() == 0 or images.shape[-3] not in (1, 3):
+        raise ValueError(
+            f"{name} has shape {tuple(images.shape)}: expected "
+            f"({', '.join('nCHW'[-ndim:])}), none 0, with C = 1 for gray or 3 for color"
+        )
+    if not images.is_floating_point():
+        raise TypeError(
+            f"{name} has dtype {images.dtype}: expected floats in [-1, 1]; scale 8-bit "
+            "images by x / 127.5 - 1"
+        )
