@@ -1,7 +1,7 @@
 """Data to learn from: points in the plane, and images.
 
-Images are float32 in [-1, 1], channels first. ``digits`` and ``photo`` come with
-scikit-learn; MNIST and Fashion-MNIST are downloaded once, verified and kept.
+Images are float32 in [-1, 1], channels first, on the CPU. ``digits`` and ``photo`` come
+with scikit-learn; MNIST and Fashion-MNIST are downloaded once, verified and kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MIRRORS = {
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
 }
-# of the content: the same images are also published with other gzip headers
+# of the content: the same images are also published with different gzip headers
 _SHA256 = {
     "fashion-mnist/train-images-idx3-ubyte.gz": (
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
@@ -63,14 +63,20 @@ _SHA256_OF_FILE = {
 
 
 def photo(size: int = 128) -> Tensor:
-    """A photograph of a tower, shape (3, size, size); size 1 … 320.
+    """A photograph of a tower: a square crop of scikit-learn's ``china.jpg``.
 
-    A square crop of scikit-learn's ``china.jpg``; no download. Raises ValueError
-    for another size.
+    Args:
+        size: Height and width, in 1 … 320 pixels.
+
+    Returns:
+        Shape (3, size, size).
+
+    Raises:
+        ValueError: If the size is out of range.
     """
-    if not 1 <= size <= 320:
-        raise ValueError(f"size={size}: expected 1 … 320 pixels, the size of the crop")
-    pixels = torch.tensor(load_sample_image("china.jpg"), dtype=torch.float32)
+    if type(size) is not int or not 1 <= size <= 320:
+        raise ValueError(f"size={size}: expected an int in 1 … 320, the crop's pixels")
+    pixels = torch.from_numpy(load_sample_image("china.jpg").astype(np.float32))
     crop = pixels.permute(2, 0, 1)[None, :, 40:360, 120:440]
     small = torch.nn.functional.interpolate(crop, size, mode="area")[0]
     return small / 127.5 - 1
@@ -78,34 +84,49 @@ def photo(size: int = 128) -> Tensor:
 
 def digits() -> Tensor:
     """The 1797 handwritten digits of scikit-learn, shape (1797, 1, 8, 8)."""
-    pixels = torch.tensor(load_digits().images, dtype=torch.float32)
+    pixels = torch.from_numpy(load_digits().images.astype(np.float32))
     return pixels[:, None] / 8 - 1
 
 
 def digit_labels() -> Tensor:
-    """Which digit each of ``digits()`` is: int64, shape (1797,)."""
+    """The digit in each image of ``digits``: int64, shape (1797,)."""
     return torch.from_numpy(load_digits().target.astype(np.int64))
 
 
 def moons(n: int, generator: torch.Generator, noise: float = 0.05) -> Tensor:
-    """n points on two half circles that reach into each other, shape (n, 2).
+    """Points on two interleaving half circles.
 
-    The angles are drawn, so that two draws are independent.
+    Args:
+        n: Number of points.
+        generator: Draws the angles too, so two calls give independent points.
+        noise: Standard deviation of the noise added to each coordinate.
+
+    Returns:
+        float32, shape (n, 2), on the generator's device.
     """
-    angle = math.pi * torch.rand(n, generator=generator)
-    upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
-    side = torch.randint(2, (n, 1), generator=generator) * 2 - 1
-    return side * upper + noise * torch.randn(n, 2, generator=generator)
+    with generator.device:
+        angle = math.pi * torch.rand(n, generator=generator)
+        upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
+        side = torch.randint(2, (n, 1), generator=generator) * 2 - 1
+        return side * upper + noise * torch.randn(n, 2, generator=generator)
 
 
 def mnist(
     split: str = "train", folder: Path | str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """MNIST: images (N, 1, 28, 28) and labels (N,) int64; "train" or "test".
+    """MNIST, downloaded if it isn't there.
 
-    Downloaded into ``folder`` when it is not there; by default the one that the
-    environment variable DDPM_DATA names, else the user's cache. Raises ValueError
-    for another split, OSError if no mirror gives the right files.
+    Args:
+        split: "train" or "test".
+        folder: Where the files are kept, in mnist/. By default the folder that the
+            environment variable DDPM_DATA names, or else the user's cache.
+
+    Returns:
+        Images (N, 1, 28, 28) and labels, int64 (N,).
+
+    Raises:
+        ValueError: If there is no such split.
+        OSError: If no mirror has the right files.
     """
     return _idx_pair("mnist", split, folder)
 
@@ -113,14 +134,14 @@ def mnist(
 def fashion_mnist(
     split: str = "train", folder: Path | str | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Fashion-MNIST: images (N, 1, 28, 28) and labels (N,) int64; see ``mnist``."""
+    """Fashion-MNIST, in fashion-mnist/; otherwise like ``mnist``."""
     return _idx_pair("fashion-mnist", split, folder)
 
 
 def fashion_mnist_held_out() -> Tensor:
-    """The first 1000 test images of Fashion-MNIST, which come with the package.
+    """The first 1000 test images of Fashion-MNIST, shape (1000, 1, 28, 28).
 
-    Shape (1000, 1, 28, 28). For measurements and pictures without a download.
+    They come with the package, for measurements and pictures without a download.
     """
     path = Path(__file__).parent / "weights" / "fashion_mnist_held_out.npz"
     with np.load(path, allow_pickle=False) as file:
@@ -128,15 +149,24 @@ def fashion_mnist_held_out() -> Tensor:
 
 
 def image_folder(folder: Path | str, size: int, channels: int = 3) -> Tensor:
-    """All images of a folder, cropped to a square and resized: (N, C, size, size).
+    """All images of a folder, cropped to a square and resized.
 
-    ``channels`` is 3 for colour, 1 for grey. Raises FileNotFoundError for a folder
-    without images, ValueError for a file that is not one or other channels.
+    Args:
+        folder: Its files are read, not its subfolders.
+        size: Height and width, in pixels.
+        channels: 3 for color, 1 for gray.
+
+    Returns:
+        Shape (N, channels, size, size).
+
+    Raises:
+        FileNotFoundError: If there is no image.
+        ValueError: If a file can't be read, or for another number of channels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if channels not in (1, 3):
-        raise ValueError(f"channels={channels}: expected 3 for colour or 1 for grey")
+        raise ValueError(f"channels={channels}: expected 3 for color or 1 for gray")
     suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
     paths = sorted(p for p in Path(folder).glob("*") if p.suffix.lower() in suffixes)
     if not paths:
@@ -174,15 +204,19 @@ def _idx_pair(
 
 
 def cache() -> Path:
-    """Where downloads are kept: what DDPM_DATA names, else the user's cache."""
-    # imported when needed: importing it shows a warning in some notebooks
+    """Where downloads are kept: the folder in DDPM_DATA, or else the user's cache."""
+    # imported here, since some notebooks show a warning when it is imported
     import pooch
 
     return Path(os.environ.get("DDPM_DATA") or pooch.os_cache("ddpm_course"))
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The uint8 array of a gzipped IDX file. Raises ValueError for anything else."""
+    """The uint8 array in a gzipped IDX file.
+
+    Raises:
+        ValueError: If it is a different file, or incomplete.
+    """
     content = gzip.decompress(path.read_bytes())
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise ValueError(f"{path} is not an IDX file of bytes: delete it and try again")
@@ -202,8 +236,17 @@ def fetch(
 ) -> Path:
     """The verified file, from the folder or else from the first mirror that has it.
 
-    A download is written aside, verified, and then renamed: what stands in the
-    folder is whole. Raises OSError, naming each mirror's failure, if none is left.
+    A download is written under another name, verified, and then renamed, so a file in
+    the folder is always complete.
+
+    Args:
+        file: Its name.
+        name: "mnist" or "fashion-mnist".
+        folder: Where to look for it and keep it.
+        mirrors: Addresses of the folders to download it from.
+
+    Raises:
+        OSError: If every mirror fails; says how.
     """
     import pooch
 
@@ -218,21 +261,19 @@ def fetch(
         try:
             pooch.HTTPDownloader(timeout=30)(mirror + file, aside, None)
             if _is_right(Path(aside), f"{name}/{file}"):
-                os.chmod(aside, 0o644)  # others may read it, as any other file
+                os.chmod(aside, 0o644)  # readable by others, like any file
                 os.replace(aside, path)
                 return path
-            failures.append(
-                f"{mirror}: not the file that was published (sha256 differs)"
-            )
-        except OSError as error:  # requests' errors are OSErrors too
+            failures.append(f"{mirror}: not the published file (its sha256 differs)")
+        except OSError as error:  # those of requests are OSErrors too
             failures.append(f"{mirror}: {type(error).__name__}: {error}")
         finally:
             Path(aside).unlink(missing_ok=True)
     raise OSError(
         f"{file} of {name} is not in {folder} and cannot be downloaded:\n  "
         + "\n  ".join(failures)
-        + f"\nPut the file there by hand, or set DDPM_DATA to a folder that has "
-        f"{name}/{file}. Without a network use data.digits()."
+        + f"\nPut the file there by hand, or set DDPM_DATA to a folder with "
+        f"{name}/{file}. Without a network, use data.digits()."
     )
 
 
@@ -242,6 +283,6 @@ def _is_right(path: Path, key: str) -> bool:
         return hashlib.sha256(content).hexdigest() == _SHA256_OF_FILE[key]
     try:
         content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):  # cut off, or no gzip at all
+    except (OSError, EOFError, zlib.error):  # cut short, or no gzip at all
         return False
     return hashlib.sha256(content).hexdigest() == _SHA256[key]
