@@ -148,46 +148,6 @@ def fashion_mnist_held_out() -> Tensor:
         return torch.from_numpy(file["images"])[:, None].float() / 127.5 - 1
 
 
-def image_folder(folder: Path | str, size: int, channels: int = 3) -> Tensor:
-    """All images of a folder, cropped to a square and resized.
-
-    Args:
-        folder: Its files are read, not its subfolders.
-        size: Height and width, in pixels.
-        channels: 3 for color, 1 for gray.
-
-    Returns:
-        Shape (N, channels, size, size).
-
-    Raises:
-        FileNotFoundError: If there is no image.
-        ValueError: If a file can't be read, or for another number of channels.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if channels not in (1, 3):
-        raise ValueError(f"channels={channels}: expected 3 for color or 1 for gray")
-    suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
-    paths = sorted(p for p in Path(folder).glob("*") if p.suffix.lower() in suffixes)
-    if not paths:
-        raise FileNotFoundError(
-            f"no images in {folder}: expected files that end in "
-            f"{', '.join(sorted(suffixes))}"
-        )
-    images = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                plain = image.convert("RGB" if channels == 3 else "L")
-                pixels = np.asarray(ImageOps.fit(plain, (size, size)))
-        except (UnidentifiedImageError, OSError) as error:
-            raise ValueError(
-                f"{path} cannot be read as an image: remove or replace it"
-            ) from error
-        images.append(torch.from_numpy(pixels.copy()).reshape(size, size, channels))
-    return torch.stack(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
 def _idx_pair(
     name: str, split: str, folder: Path | str | None
 ) -> tuple[Tensor, Tensor]:
