@@ -12,7 +12,8 @@ import torch
 from helpers import seeded
 
 from ddpm_course import bound, data, metrics, plotting
-from ddpm_course.lab import classifier
+from ddpm_course.lab import classifier, evaluation
+from ddpm_course.lab.datasets import DataSet
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.schedules import make_schedule
 from ddpm_course.unet import MLP, UNet, time_embedding
@@ -41,6 +42,12 @@ def whole_bound(**options):
 
 def mixture(*arguments):
     return GaussianMixture(*arguments).sample(3, seeded())
+
+
+def distance():
+    seen, held_out = 2 * POINTS, POINTS.flip(0)
+    found = evaluation.distances(POINTS[:2], DataSet(seen, held_out), name="moons")
+    return torch.tensor(list(found["energy_distance"].values()), device="cpu")
 
 
 def drawn(figure):
@@ -92,6 +99,7 @@ CALLS = {
     "train_classifier": lambda: (
         classifier.train_classifier(IMAGES, LABELS, steps=3).head.weight
     ),
+    "distances": distance,
 }
 
 

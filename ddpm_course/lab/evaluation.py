@@ -1,4 +1,4 @@
-"""How good a trained network is: a bound, and distances beside their noise floor."""
+"""How good a trained network is: a bound, and distances next to their noise floor."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def bits(
     Args:
         model: The trained network.
         x0: Held-out data, shape (n, …) with n >= 2.
-        levels: How many values a pixel can have; points have a density instead.
-        times: Random t for each element.
+        levels: How many values a pixel can have. Points have a density instead.
+        times: Number of random times for each element.
         variance: σ²: "beta" or "beta_tilde".
         chunk: Elements that go into one call of the network at most.
         seed: Of the noise and the times.
 
     Returns:
-        The value, its standard error, and how they came about.
+        The value, its standard error, and the settings behind them.
     """
     denoiser = model.denoiser()
     device = denoiser.schedule.beta.device
@@ -73,25 +73,25 @@ def distances(
     classifier: Path | None = None,
     seed: int = 0,
 ) -> dict:
-    """Samples against held-out data, with as many of each.
+    """Samples against the same number of held-out data.
 
-    The floor is what as many elements of the training data have in the samples' place.
+    The floor is the distance of as many training data from the held-out data.
 
     Args:
         x: Samples, shape (n, …).
         data: What the network learned from, and what was held out.
-        name: Of the data; some come with a classifier.
-        classifier: A file of another one, whose features are looked at.
+        name: Of the data. For some, a classifier comes with the package.
+        classifier: A file with another one, to take the features from.
         seed: Picks the held-out and the training data.
 
     Returns:
         For points, the energy distance and, on the ring, the width of the modes. For
         images, the Fréchet distance of features and the distance from the nearest
-        training image: the mean, and the smallest, which a copy makes 0.
+        training image: the mean, and the smallest, which is 0 for a copy.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     other, held_out = (
-        part[torch.randperm(len(part), generator=generator)[: len(x)]]
+        part[torch.randperm(len(part), generator=generator, device="cpu")[: len(x)]]
         for part in (data.train, data.test)
     )
     if x.ndim > 2:
