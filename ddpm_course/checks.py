@@ -19,6 +19,15 @@ def check_schedule(schedule: NoiseSchedule) -> None:
         )
 
 
+def check_callable(name: str, function: object) -> None:
+    """Raise TypeError unless ``function`` can be called."""
+    if not callable(function):
+        raise TypeError(
+            f"{name} is a {type(function).__name__}: expected a function, or a "
+            "torch.nn.Module"
+        )
+
+
 def check_time(
     schedule: NoiseSchedule,
     t: int | Tensor,
@@ -98,6 +107,7 @@ def check_network(network: object, schedule: NoiseSchedule) -> None:
     Functions that are no ``torch.nn.Module`` pass: nothing is known about them.
     """
     check_schedule(schedule)
+    check_callable("network", network)
     if isinstance(network, torch.nn.Module):
         device = next((p.device for p in network.parameters()), schedule.beta.device)
         if device != schedule.beta.device:

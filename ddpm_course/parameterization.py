@@ -11,6 +11,7 @@ result has the shape of the data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +26,12 @@ from ddpm_course.checks import (
     check_time,
 )
 from ddpm_course.posterior import mean_coefficients, posterior_mean, reverse_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch, signal_and_noise
+from ddpm_course.schedules import (
+    NoiseSchedule,
+    along_batch,
+    is_real,
+    signal_and_noise,
+)
 
 KINDS = ("eps", "x0", "v")
 
@@ -116,6 +122,7 @@ def mean_from_x0(
     The posterior mean with x̂_0 in place of x_0 (elbo, section 3). With an earlier time
     ``s`` it is the mean of x_s.
     """
+    check_data(schedule, x_t=x_t, x0_hat=x0_hat)
     return posterior_mean(schedule, x0_hat, x_t, t, s)
 
 
@@ -198,7 +205,7 @@ class Denoiser:
         check_kind(self.kind)
         check_network(self.network, self.schedule)
         limits = _limits(self.clip)
-        if limits and not limits[0] < limits[1]:
+        if limits and not (all(map(is_real, limits)) and limits[0] < limits[1]):
             raise ValueError(
                 f"clip={self.clip}: expected low < high, the range of the data, such "
                 "as (-1, 1), or one number > 0"
@@ -219,7 +226,9 @@ class Denoiser:
 
 
 def _limits(clip: float | tuple[float, float] | None) -> tuple[float, float] | None:
-    return (-clip, clip) if isinstance(clip, int | float) else clip
+    if clip is None or (isinstance(clip, tuple | list) and len(clip) == 2):
+        return clip
+    return (-clip, clip) if is_real(clip) else (math.nan, math.nan)
 
 
 def x0_from_prediction(
@@ -246,7 +255,7 @@ def as_batch(t: int | Tensor, x: Tensor) -> Tensor:
 
 def check_kind(kind: str) -> None:
     """Raise ValueError unless ``kind`` is "eps", "x0" or "v"."""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(
             f"kind={kind!r}: a network predicts one of {', '.join(map(repr, KINDS))}"
         )

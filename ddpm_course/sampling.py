@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ddpm_course.checks import (
+    check_callable,
     check_data,
     check_form,
     check_schedule,
@@ -39,7 +40,7 @@ from ddpm_course.checks import (
 )
 from ddpm_course.parameterization import Denoise
 from ddpm_course.posterior import mean_coefficients, step_variance
-from ddpm_course.schedules import NoiseSchedule, along_batch
+from ddpm_course.schedules import NoiseSchedule, along_batch, is_real
 
 Step = Callable[..., Tensor]
 Coefficients = tuple[float | Tensor, float | Tensor, float | Tensor]
@@ -73,7 +74,7 @@ def ddim_coefficients(
     has with this guess fills the rest of the variance 1 - ᾱ_s. As
     ``ancestral_coefficients`` otherwise; ``eta`` is the share of new noise, in [0, 1].
     """
-    if not 0 <= eta <= 1:
+    if not (is_real(eta) and 0 <= eta <= 1):
         raise ValueError(f"eta={eta}: expected 0 (no new noise) … 1 (ancestral)")
     sigma2 = eta**2 * step_variance(schedule, t, "beta_tilde", s)
     abar_t, abar_s = schedule.abar(t), schedule.abar(s)
@@ -189,7 +190,7 @@ def reverse_process(
         TypeError, ValueError: At the first step, for times, devices or a schedule that
             don't fit. At any step, for a result that changes shape.
     """
-    _check_loop(denoiser, schedule, x_T, generator)
+    _check_loop(denoiser, schedule, x_T, step, generator)
     denoise = in_chunks(denoiser, chunk)
     x, times = x_T, visited_times(schedule.T, steps)
     for t, s in tqdm(pairwise(times), total=len(times) - 1, disable=not progress):
@@ -233,6 +234,8 @@ def sample(
             finite.
     """
     check_schedule(schedule)
+    if not isinstance(shape, Sequence) or not all(isinstance(n, int) for n in shape):
+        raise TypeError(f"shape={shape!r}: expected (n, …), such as (64, 1, 28, 28)")
     x = torch.randn(
         *shape, dtype=dtype, device=schedule.beta.device, generator=generator
     )
@@ -261,7 +264,7 @@ def sparse_times(T: int, steps: int) -> list[int]:
 
     Raises ValueError unless 1 <= steps <= T.
     """
-    if not 1 <= steps <= T:
+    if not (isinstance(steps, int) and isinstance(T, int) and 1 <= steps <= T):
         raise ValueError(f"steps={steps}: expected 1 … T = {T}")
     return [round(T * k / steps) for k in range(steps, -1, -1)]
 
@@ -275,9 +278,15 @@ def visited_times(T: int, steps: int | Sequence[int] | None) -> list[int]:
         return list(range(T, -1, -1))
     if isinstance(steps, Tensor | np.ndarray):
         steps = steps.tolist()
-    if not isinstance(steps, Sequence):
-        return sparse_times(T, index(steps))
-    times = [index(t) for t in steps]
+    try:
+        if not isinstance(steps, Sequence):
+            return sparse_times(T, index(steps))
+        times = [index(t) for t in steps]
+    except TypeError:
+        raise TypeError(
+            f"steps={steps!r}: expected a number of steps, or times that fall from "
+            f"T = {T} to 0"
+        ) from None
     if times[:1] != [T] or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
         raise ValueError(
             f"steps={times}: expected a number of steps, or times that fall from "
@@ -292,7 +301,7 @@ def in_chunks(denoiser: Denoise, chunk: int | None = None) -> Denoise:
     By default as many as make up ``CALL_SIZE`` numbers. Raises ValueError for
     chunk < 1.
     """
-    if chunk is not None and chunk < 1:
+    if chunk is not None and not (isinstance(chunk, int) and chunk >= 1):
         raise ValueError(f"chunk={chunk}: expected how many images a call, >= 1")
 
     def denoise(x_t: Tensor, t: int | Tensor) -> Tensor:
@@ -322,9 +331,16 @@ def _check_loop(
     denoiser: Denoise,
     schedule: NoiseSchedule,
     x_T: Tensor,
+    step: Step,
     generator: torch.Generator | None,
 ) -> None:
     check_data(schedule, x_T=x_T)
+    check_callable("denoiser", denoiser)
+    check_callable("step", step)
+    if not isinstance(generator, torch.Generator | None):
+        raise TypeError(
+            f"generator is a {type(generator).__name__}: expected a torch.Generator"
+        )
     own = getattr(denoiser, "schedule", schedule)
     if own.beta.device != schedule.beta.device:
         raise ValueError(

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import overload
 
 import torch
@@ -57,7 +58,7 @@ def sigmoid_betas(
         steepness: The curve is read from -steepness to +steepness, so 0 makes it flat.
     """
     _check_ends(T, beta_1, beta_T)
-    if not 0 <= steepness < math.inf:
+    if not (is_real(steepness) and 0 <= steepness < math.inf):
         raise ValueError(f"steepness={steepness}: expected a number >= 0, such as 6")
     u = torch.linspace(-steepness, steepness, T, dtype=torch.float64)
     return beta_1 + (beta_T - beta_1) * torch.sigmoid(u)
@@ -77,7 +78,7 @@ def cosine_alpha_bar(T: int, s: float = 0.008) -> Tensor:
         ValueError: If an argument is out of range.
     """
     _check_T(T)
-    if not 0 <= s < math.inf:
+    if not (is_real(s) and 0 <= s < math.inf):
         raise ValueError(f"s={s}: expected a small offset >= 0, such as 0.008")
     t = torch.arange(T + 1, dtype=torch.float64)
     f = torch.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
@@ -109,7 +110,7 @@ def cosine_betas(T: int, s: float = 0.008, max_beta: float = 0.999) -> Tensor:
     Raises:
         ValueError: If an argument is out of range.
     """
-    if not 0 < max_beta < 1:
+    if not (is_real(max_beta) and 0 < max_beta < 1):
         raise ValueError(
             f"max_beta={max_beta}: expected 0 < max_beta < 1, such as 0.999"
         )
@@ -207,7 +208,7 @@ def make_schedule(name: str, T: int = 1000, **parameters: float) -> NoiseSchedul
         ValueError: If there is no schedule of that name, or an argument is out of
             range.
     """
-    if name not in SCHEDULES:
+    if not isinstance(name, str) or name not in SCHEDULES:
         known = ", ".join(repr(known) for known in SCHEDULES)
         raise ValueError(
             f"name={name!r}: no such schedule. Use one of {known}, or build your own "
@@ -244,6 +245,11 @@ def signal_and_noise(
     return along_batch(abar**0.5, like), along_batch((1 - abar) ** 0.5, like)
 
 
+def is_real(value: object) -> bool:
+    """Whether it is a real number, of Python or numpy."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _check_T(T: int) -> None:
     if isinstance(T, bool) or not isinstance(T, int) or T < 1:
         raise ValueError(f"T={T!r}: expected the number of steps, an int >= 1")
@@ -251,7 +257,7 @@ def _check_T(T: int) -> None:
 
 def _check_ends(T: int, beta_1: float, beta_T: float) -> None:
     _check_T(T)
-    if not 0 < beta_1 <= beta_T < 1:
+    if not (is_real(beta_1) and is_real(beta_T) and 0 < beta_1 <= beta_T < 1):
         raise ValueError(
             f"beta_1={beta_1}, beta_T={beta_T}: expected 0 < beta_1 <= beta_T < 1, "
             "such as 1e-4 and 0.02"
@@ -261,7 +267,12 @@ def _check_ends(T: int, beta_1: float, beta_T: float) -> None:
 def _as_betas(betas: Tensor) -> Tensor:
     if isinstance(betas, Tensor) and betas.is_complex():
         raise TypeError(f"betas has dtype {betas.dtype}: expected real variances")
-    betas = torch.as_tensor(betas, dtype=torch.float64)
+    try:
+        betas = torch.as_tensor(betas, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"betas is a {type(betas).__name__}: expected a tensor or a list of numbers"
+        ) from None
     if betas.ndim != 1 or len(betas) == 0:
         raise ValueError(
             f"betas has shape {tuple(betas.shape)}: expected (T,), one variance a step"

@@ -21,7 +21,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ddpm_course.checks import check_network, check_schedule, check_shape
+from ddpm_course.checks import (
+    check_callable,
+    check_network,
+    check_schedule,
+    check_shape,
+)
 from ddpm_course.forward import q_sample
 from ddpm_course.lab import runs
 from ddpm_course.lab.runs import About, Run, share_of_batch
@@ -146,6 +151,7 @@ def squared_errors(
             type, shape or range.
     """
     check_kind(kind)
+    check_callable("model", model)
     x_t = q_sample(schedule, x0, t, eps)
     prediction = model(x_t, t)
     check_shape("model(x_t, t)", prediction, x_t)
@@ -285,7 +291,11 @@ def train(
             ``overwrite`` is set.
         KeyboardInterrupt, SystemExit: After Ctrl-C or SIGTERM, with the state saved.
     """
-    settings = settings or Settings()
+    settings = Settings() if settings is None else settings
+    if not isinstance(settings, Settings):
+        raise TypeError(
+            f"settings is a {type(settings).__name__}: expected Settings(...)"
+        )
     if save_every < 1 or check_every < 1:
         raise ValueError(
             f"save_every={save_every}, check_every={check_every}: expected steps, >= 1"

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from ddpm_course.bound import per_image
-from ddpm_course.checks import check_path
+from ddpm_course.checks import check_answer, check_callable, check_path
 from ddpm_course.parameterization import Denoise, mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch
@@ -106,8 +106,11 @@ def _log_p_steps(
     denoiser: Denoise, schedule: NoiseSchedule, path: Tensor, variance: str
 ) -> Tensor:
     """log p_θ(x_{t-1} | x_t) for t = 1 … T: float64 (T,)."""
+    check_callable("denoiser", denoiser)
     t = torch.arange(1, schedule.T + 1, device=path.device)
-    x, x0_hat = path.double(), denoiser(path[1:], t).double()
+    x0_hat = denoiser(path[1:], t)
+    check_answer("denoiser(x_t, t)", x0_hat, path[1:])
+    x, x0_hat = path.double(), x0_hat.double()
     var = reverse_variance(schedule, t, variance)
     var = torch.cat([schedule.beta[1:2], var[1:]])  # β_1 at t = 1, whichever σ_t²
     return _log_normal(x[:-1], mean_from_x0(schedule, x[1:], t, x0_hat), var)

@@ -6,7 +6,19 @@ import pytest
 import torch
 
 from ddpm_course.checks import check_data, check_time
-from ddpm_course.schedules import make_schedule
+from ddpm_course.forward import q_sample, q_step
+from ddpm_course.parameterization import Denoiser, loss_weight
+from ddpm_course.posterior import posterior_mean
+from ddpm_course.sampling import ddim_step, sample
+from ddpm_course.schedules import (
+    NoiseSchedule,
+    cosine_betas,
+    linear_betas,
+    make_schedule,
+)
+from ddpm_course.training import squared_errors
+from ddpm_course.trajectories import log_p_path
+from ddpm_course.unet import MLP
 
 LINEAR, BATCH = make_schedule("linear"), torch.zeros(3, 2)
 
@@ -112,3 +124,49 @@ def test_bad_data_is_named_with_value_and_remedy(tensors, error, message):
 def test_good_data_passes():
     check_data(LINEAR, x=X, eps=X)
     check_data(LINEAR, x=X.double())
+
+
+# --- likely mistakes, by the function that gets them -----------------
+
+T5, NET = torch.tensor([5, 6, 7]), MLP(2, 8)
+IDENTITY = lambda x, t: x  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: q_sample(LINEAR.beta, X, 3, X), "schedule is a Tensor"),
+        (lambda: q_sample("linear", X, 3, X), "schedule is a str"),
+        (lambda: q_step(None, X, 3, X), "schedule is a NoneType"),
+        (lambda: posterior_mean([0.1], X, X, 3), "schedule is a list"),
+        (lambda: loss_weight(LINEAR.beta, 3, "eps", "beta"), "schedule is a Tensor"),
+        (lambda: sample(IDENTITY, LINEAR.beta, (3, 2)), "schedule is a Tensor"),
+        (lambda: sample(NET, LINEAR, 3), "shape=3: expected"),
+        (lambda: sample(3, LINEAR, (3, 2)), "denoiser is a int"),
+        (lambda: sample(IDENTITY, LINEAR, (3, 2), step="ddim"), "step is a str"),
+        (lambda: sample(IDENTITY, LINEAR, (3, 2), generator=0), "generator|invalid"),
+        (lambda: sample(IDENTITY, LINEAR, (3, 2), chunk=2.5), "chunk=2.5"),
+        (lambda: sample(IDENTITY, LINEAR, (3, 2), steps=2.5), "steps=2.5"),
+        (lambda: sample(IDENTITY, LINEAR, (3, 2), steps="all"), "steps='all'"),
+        (lambda: ddim_step(LINEAR, X, X, 5, 4, X, eta=1j), "eta=1j"),
+        (lambda: Denoiser(None, LINEAR), "network is a NoneType"),
+        (lambda: Denoiser(NET, LINEAR, clip="data"), "clip=data"),
+        (lambda: Denoiser(NET, LINEAR, kind=["eps"]), r"kind=\['eps'\]"),
+        (lambda: squared_errors(None, LINEAR, X, T5, X), "model is a NoneType"),
+        (lambda: linear_betas(9, None), "beta_1=None"),
+        (lambda: linear_betas(9, 1j), "beta_1=1j"),
+        (lambda: cosine_betas(9, s="small"), "s=small"),
+        (lambda: cosine_betas(9, max_beta=None), "max_beta=None"),
+        (lambda: make_schedule(3), "name=3"),
+        (lambda: NoiseSchedule.from_betas("linear"), "betas is a str"),
+        (lambda: NoiseSchedule.from_betas(None), "betas is a NoneType"),
+        (lambda: log_p_path(None, LINEAR, torch.zeros(1001, 2)), "denoiser is a None"),
+        (
+            lambda: log_p_path(lambda x, t: x[:, :1], LINEAR, torch.zeros(1001, 2)),
+            r"denoiser\(x_t, t\) has shape \(1000, 1\)",
+        ),
+    ],
+)
+def test_likely_mistakes_name_the_argument(call, named):
+    with pytest.raises((TypeError, ValueError), match=named):
+        call()

@@ -358,7 +358,7 @@ def test_gradients_flow_through_the_denoiser():
 
 TWO = [x0_from_eps, eps_from_x0, v_from_x0_eps, x0_from_v, eps_from_v]
 TWO += [x0_from_score, mean_from_eps, mean_from_x0]
-SECOND = ["eps", "x0", "eps", "v", "v", "score", "eps_hat", "x0"]
+SECOND = ["eps", "x0", "eps", "v", "v", "score", "eps_hat", "x0_hat"]
 
 
 def one_score(schedule, x, t, eps):

@@ -649,3 +649,74 @@ def test_memory_that_runs_out_is_told(monkeypatch, capsys, error, told):
     else:
         with pytest.raises(RuntimeError, match="size mismatch"):
             main(["sample", "--n", "1"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_two_processes_that_are_stopped_save_the_same_step(tmp_path, number):
+    """torchrun passes a signal on to all; they must leave the loop together."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node=2", "-m", "ddpm_course", "train", *FAST]
+    process = subprocess.Popen(
+        [*command, "--steps", "1000000", "--out", "a.pt"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "DDPM_DEVICE": "cpu"},
+    )
+    said = ""
+    while "it/s" not in said:
+        said += process.stderr.read(1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=90)
+    kept = checkpoints.read(tmp_path / "a.pt")
+    assert kept["step"] > 0 and kept["step"] % 50 == 0, said + err
+    assert len(kept["losses"]) == kept["step"]
+
+
+@pytest.mark.slow
+def test_processes_of_which_one_has_no_checkpoint_are_refused(tmp_path):
+    """Each loads its own file; where folders are not shared they would drift apart."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        WORKER.format(paths=[os.path.dirname(__file__)], settings="SMALL", data="x")
+        .replace("    run(SMALL, data=x)", "    run(checkpoint=path, resume=True)")
+        .replace("try:", f"path = '{tmp_path}/%d.pt' % rank\ntry:")
+    )
+    interrupted(tmp_path / "0.pt", 4)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, "--nproc-per-node=2", str(script)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert "REFUSED the processes differ in steps done" in done.stdout, done.stderr
+
+
+def test_a_run_that_is_replaced_is_not_restored(tmp_path):
+    """nan before the first checkpoint of the new run: the old one is another run."""
+    path, model = tmp_path / "run.pt", network()
+    run(checkpoint=path)
+    with torch.no_grad():
+        model.first.weight.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="nothing was kept"):
+        run(model=model, checkpoint=path, overwrite=True)
+
+
+def test_resume_and_overwrite_exclude_each_other(tmp_path):
+    with pytest.raises(ValueError, match="resume and overwrite are both set"):
+        run(checkpoint=tmp_path / "a.pt", resume=True, overwrite=True)
+
+
+def test_a_model_in_16_bits_is_refused():
+    with pytest.raises(TypeError, match=r"parameters in torch\.bfloat16"):
+        run(model=network().bfloat16())
+
+
+def test_a_checkpoint_leaves_the_model_ready_for_use(tmp_path):
+    model = network()
+    with pytest.raises(ValueError):  # whatever happens inside
+        run(model=model, data=points()[:, :1])
+    assert not model.training
