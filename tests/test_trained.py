@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers import COSINE, seeded
 
 from ddpm_course.data import digits
 from ddpm_course.lab import pretrained
@@ -12,16 +13,11 @@ from ddpm_course.metrics import energy_distance, frechet_distance, mode_width
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.sampling import ancestral_step, sample
-from ddpm_course.schedules import make_schedule
 from ddpm_course.training import Settings, train
 from ddpm_course.unet import MLP, UNet
 
-COSINE, RING = make_schedule("cosine"), GaussianMixture.ring()
+RING = GaussianMixture.ring()
 STEP = partial(ancestral_step, variance="beta_tilde")
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.slow
