@@ -6,9 +6,7 @@ the terms are small differences, and a thousand of them add up.
 L_0 is not a divergence: at t = 1 the posterior is a point with variance 0. There the
 model's variance is β_1, whatever σ_t² is elsewhere, and its mean is x̂_0.
 
-Below, ``x0`` (clean data), ``x_t`` (noisy data) and ``x0_hat`` (the prediction x̂_0)
-have one shape (batch, …), float32 or float64. An argument of another type, shape or
-range raises TypeError or ValueError.
+Arguments of the wrong type, shape or range raise TypeError or ValueError.
 """
 
 from __future__ import annotations
@@ -46,14 +44,16 @@ def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) ->
     """D_KL(N(mean_1, var_1) ‖ N(mean_2, var_2)) (equation ``gaussian-kl``).
 
     Args:
-        mean_1, mean_2: Real tensors.
-        var_1, var_2: Variances > 0; all four tensors broadcast.
+        mean_1: A real tensor, which broadcasts with the other three.
+        var_1: Variances, > 0.
+        mean_2: The other mean.
+        var_2: Its variances, > 0.
 
     Returns:
         The divergence of each coordinate, in nats.
 
     Raises:
-        TypeError: If an argument is no tensor, or complex.
+        TypeError: If an argument isn't a real tensor.
         ValueError: If one isn't finite, or a variance isn't > 0 (not read on a GPU).
     """
     _check_variance(var_1=var_1, var_2=var_2)
@@ -64,7 +64,8 @@ def gaussian_kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) ->
 def prior_kl(schedule: NoiseSchedule, x0: Tensor) -> Tensor:
     """L_T, how far x_T is from N(0, I) (equation ``prior-kl``).
 
-    float64, shape (batch,), in nats. No network takes part.
+    No network takes part. ``x0`` has shape (batch, …), float32 or float64; the result
+    is float64, shape (batch,), in nats.
     """
     check_data(schedule, x0=x0)
     abar = schedule.alpha_bar[-1]
@@ -82,8 +83,11 @@ def vlb_term(
     """L_{t-1}, the posterior against the model (equation ``bound-term``).
 
     Args:
-        schedule, x0, x_t, x0_hat: As above.
+        schedule: The noise schedule.
+        x0: Clean data, shape (batch, …), float32 or float64.
+        x_t: Noisy data of that shape.
         t: An int, or int64 (batch,), in 2 … T; for t = 1 use ``decoder_nll``.
+        x0_hat: The prediction x̂_0, of that shape.
         variance: σ_t²: "beta" or "beta_tilde".
 
     Returns:
@@ -113,7 +117,9 @@ def decoder_nll(
     """L_0 = -log p_θ(x_0 | x_1).
 
     Args:
-        schedule, x0, x0_hat: As above; x̂_0 is predicted from x_1.
+        schedule: The noise schedule.
+        x0: Clean data, shape (batch, …), float32 or float64.
+        x0_hat: The prediction x̂_0 from x_1, of that shape.
         decoder: "continuous" is the density (equation ``decoder-continuous``),
             "discrete" the probability of the bin around x_0.
         variance: Of the decoder; β_1 unless given.
@@ -205,9 +211,11 @@ class Bound:
     """The bound on -log p_θ(x_0) and its parts, averaged over a batch of images.
 
     Attributes:
-        prior, matching, decoder: L_T, the sum of L_{t-1} over t = 2 … T, and L_0.
-        total: Their sum, like them in nats an image.
-        bits_per_dim: The same in bits a coordinate.
+        prior: L_T, in nats an image.
+        matching: The sum of L_{t-1} over t = 2 … T, in nats an image.
+        decoder: L_0, in nats an image.
+        total: The sum of the three.
+        bits_per_dim: ``total`` in bits a coordinate.
         standard_error: Of ``bits_per_dim``, from the spread over images; nan for one.
         terms: L_0 … L_T, float64 (T + 1,); None where times were drawn.
     """
@@ -237,10 +245,12 @@ def variational_bound(
 
     Args:
         denoiser: A callable (x_t, t) → x̂_0 for int64 times (batch,).
-        schedule, x0: As above.
+        schedule: The noise schedule.
+        x0: Clean data, shape (batch, …), float32 or float64.
         generator: Draws noise and times; must live on the device of ``x0``.
         variance: σ_t²: "beta" or "beta_tilde".
-        decoder, bins: As in ``decoder_nll``.
+        decoder: "discrete" or "continuous", as in ``decoder_nll``.
+        bins: Number of bins of the discrete decoder.
         times: Number of random times for each image: unbiased, with a larger standard
             error. Every t is visited unless it is given.
     """

@@ -3,8 +3,8 @@
 No single number says much. Print the noise floor next to each: the same distance
 between data and other data, for sets of the same sizes.
 
-Sets may have any real dtype. A set that is no tensor, or is complex, raises TypeError;
-an empty one, one of another shape, and nan or inf raise ValueError.
+Sets may have any real dtype. One that isn't a real tensor raises TypeError; one that is
+empty, contains nan or inf, or differs in shape from the other raises ValueError.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     Sees where samples are and how many; hardly notices the width of a narrow mode.
 
     Args:
-        x, y: Two sets, (n, …) and (m, …).
+        x: A set, shape (n, …).
+        y: Another, shape (m, …).
 
     Returns:
         0 for equal sets, else positive, in the unit of the data.
@@ -75,7 +76,8 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     grow: compare it only with values for the same features and sizes.
 
     Args:
-        x, y: Features of two sets, (n, D) and (m, D), n, m >= 2.
+        x: Features of a set, shape (n, D), n >= 2.
+        y: Features of another, shape (m, D), m >= 2.
 
     Returns:
         The distance, in the squared unit of the features.

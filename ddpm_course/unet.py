@@ -324,7 +324,10 @@ def network_for(
 
     Args:
         shape: (D,) of a point, or (C, H, W) of an image.
-        channels, blocks, patch, T: As in ``UNet``; the MLP is 4 * channels wide.
+        channels: Width of the U-Net; the MLP is 4 times as wide.
+        blocks: Residual blocks a level of the U-Net.
+        patch: As in ``UNet``.
+        T: The largest time.
 
     Raises:
         ValueError: If there is no such network.
