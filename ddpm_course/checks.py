@@ -83,18 +83,16 @@ def _outside(name: str, t: int, first: int, T: int) -> str:
 
 def check_earlier(schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor) -> None:
     """Raise unless ``s`` is a time in 0 … T before ``t``, element by element."""
+    if type(t) is int and type(s) is int and 0 <= s < t:
+        return
     check_time(schedule, s, first=0, name="s")
-    if type(t) is int and type(s) is int:
-        earlier = s < t
-    else:
-        if isinstance(t, Tensor) and isinstance(s, Tensor) and t.shape != s.shape:
-            raise ValueError(
-                f"s has shape {tuple(s.shape)}, t has {tuple(t.shape)}: expected an "
-                "earlier time for each t"
-            )
-        on_cpu = all(isinstance(v, int) or v.device.type == "cpu" for v in (s, t))
-        earlier = not on_cpu or bool(torch.as_tensor(s < t).all())
-    if not earlier:
+    if isinstance(t, Tensor) and isinstance(s, Tensor) and t.shape != s.shape:
+        raise ValueError(
+            f"s has shape {tuple(s.shape)}, t has {tuple(t.shape)}: expected an "
+            "earlier time for each t"
+        )
+    on_cpu = all(isinstance(v, int) or v.device.type == "cpu" for v in (s, t))
+    if on_cpu and not torch.as_tensor(s < t, device="cpu").all():  # no look at a GPU
         raise ValueError(
             f"s={s} is not earlier than t={t}: a step of the reverse process leads "
             "from t to some s < t; swap them"

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from ddpm_course.checks import (
-    check_answer,
     check_data,
     check_form,
     check_network,
+    check_shape,
     check_time,
+    is_finite,
 )
 from ddpm_course.posterior import mean_coefficients, posterior_mean, reverse_variance
 from ddpm_course.schedules import (
@@ -37,7 +38,7 @@ KINDS = ("eps", "x0", "v")
 
 #: A denoiser: any callable (x_t, t) → x̂_0, such as a ``Denoiser``, the exact one of
 #: ``oracle``, or a function of your own. ``t`` is an int or an int64 tensor (batch,).
-Denoise = Callable[[Tensor, int | Tensor], Tensor]
+Denoise = Callable[[Tensor, "int | Tensor"], Tensor]
 
 
 def x0_from_eps(
@@ -216,11 +217,18 @@ class Denoiser:
         check_form(self.schedule, x_t=x_t)
         check_time(self.schedule, t, x_t)
         prediction = self.network(x_t, as_batch(t, x_t))
-        check_answer("network(x_t, t)", prediction, x_t)
+        check_shape("network(x_t, t)", prediction, x_t)
         # under autocast the network answers in 16 bits; the arithmetic is in x_t's
-        x0_hat = x0_from_prediction(
-            self.schedule, x_t, t, prediction.to(x_t.dtype), self.kind
-        )
+        prediction = prediction.to(x_t.dtype)
+        signal, noise = signal_and_noise(self.schedule, t, x_t)
+        if self.kind == "eps":
+            x0_hat = (x_t - noise * prediction) / signal  # as in x0_from_eps
+        elif self.kind == "v":
+            x0_hat = signal * x_t - noise * prediction  # as in x0_from_v
+        else:
+            x0_hat = prediction
+        if not is_finite(x0_hat):  # one look instead of two; now name the one to blame
+            check_data(self.schedule, **{"x_t": x_t, "network(x_t, t)": prediction})
         limits = _limits(self.clip)
         return x0_hat.clamp(*limits) if limits else x0_hat
 
@@ -229,17 +237,6 @@ def _limits(clip: float | tuple[float, float] | None) -> tuple[float, float] | N
     if clip is None or (isinstance(clip, tuple | list) and len(clip) == 2):
         return clip
     return (-clip, clip) if is_real(clip) else (math.nan, math.nan)
-
-
-def x0_from_prediction(
-    schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, prediction: Tensor, kind: str
-) -> Tensor:
-    """x_0 from x_t and a network's prediction of that ``kind``."""
-    if kind == "x0":
-        check_data(schedule, x_t=x_t, prediction=prediction)
-        return prediction
-    formula = x0_from_eps if kind == "eps" else x0_from_v
-    return formula(schedule, x_t, t, prediction)
 
 
 def as_batch(t: int | Tensor, x: Tensor) -> Tensor:

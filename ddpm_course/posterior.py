@@ -46,6 +46,7 @@ def posterior_mean(
     check_time(schedule, t, x0)
     if s is not None:
         check_time(schedule, s, x0, first=0, name="s")
+        check_earlier(schedule, t, s)
     on_x0, on_x_t = mean_coefficients(schedule, t, s)
     return along_batch(on_x0, x0) * x0 + along_batch(on_x_t, x_t) * x_t
 
@@ -55,8 +56,8 @@ def mean_coefficients(
 ) -> tuple[float | Tensor, float | Tensor]:
     """The coefficients of x_0 and of x_t in μ̃_t.
 
-    Numbers for int times, float64 tensors (batch,) for a batch of times. The range of
-    ``t`` is the caller's to check (``check_time``).
+    Numbers for int times, float64 tensors (batch,) for a batch of times. The times are
+    the caller's to check (``check_time``, ``check_earlier``).
     """
     abar_t, abar_s = _both_ends(schedule, t, s)
     alpha = abar_t / abar_s
@@ -107,6 +108,8 @@ def reverse_variance(
             is no variance of that name.
     """
     check_time(schedule, t)
+    if s is not None:
+        check_earlier(schedule, t, s)
     value = step_variance(schedule, t, variance, s)
     return torch.as_tensor(value, dtype=torch.float64, device=schedule.beta.device)
 
@@ -133,7 +136,4 @@ def _both_ends(
     schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor | None
 ) -> tuple[float | Tensor, float | Tensor]:
     """ᾱ at both ends of the step from t to s."""
-    if s is None:
-        return schedule.abar(t), schedule.abar(t - 1)
-    check_earlier(schedule, t, s)
-    return schedule.abar(t), schedule.abar(s)
+    return schedule.abar(t), schedule.abar(t - 1 if s is None else s)

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from operator import index
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from tqdm import tqdm
 from ddpm_course.checks import (
     check_callable,
     check_data,
+    check_earlier,
     check_form,
     check_schedule,
     check_shape,
@@ -43,7 +45,7 @@ from ddpm_course.posterior import mean_coefficients, step_variance
 from ddpm_course.schedules import NoiseSchedule, along_batch, is_real
 
 Step = Callable[..., Tensor]
-Coefficients = tuple[float | Tensor, float | Tensor, float | Tensor]
+Coefficients: TypeAlias = "tuple[float | Tensor, float | Tensor, float | Tensor]"
 
 #: Largest number of values per denoiser call, so that its memory stays bounded: 668
 #: images of 28 × 28, for which the U-Net of the book takes about a gigabyte.
@@ -148,6 +150,7 @@ def _linear_step(
     check_form(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
     check_time(schedule, t, x_t)
     check_time(schedule, s, x_t, first=0, name="s")
+    check_earlier(schedule, t, s)
     on_x_t, on_x0, sigma = (
         along_batch(number, x_t) for number in coefficients(schedule, t, s)
     )

@@ -35,7 +35,7 @@ def linear_betas(T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Tensor:
         ValueError: If an argument is out of range.
     """
     _check_ends(T, beta_1, beta_T)
-    return torch.linspace(beta_1, beta_T, T, dtype=torch.float64)
+    return torch.linspace(beta_1, beta_T, T, dtype=torch.float64, device="cpu")
 
 
 def quadratic_betas(T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Tensor:
@@ -44,7 +44,10 @@ def quadratic_betas(T: int, beta_1: float = 1e-4, beta_T: float = 0.02) -> Tenso
     Arguments, result and errors are those of ``linear_betas``.
     """
     _check_ends(T, beta_1, beta_T)
-    return torch.linspace(beta_1**0.5, beta_T**0.5, T, dtype=torch.float64) ** 2
+    return (
+        torch.linspace(beta_1**0.5, beta_T**0.5, T, dtype=torch.float64, device="cpu")
+        ** 2
+    )
 
 
 def sigmoid_betas(
@@ -60,7 +63,7 @@ def sigmoid_betas(
     _check_ends(T, beta_1, beta_T)
     if not (is_real(steepness) and 0 <= steepness < math.inf):
         raise ValueError(f"steepness={steepness}: expected a number >= 0, such as 6")
-    u = torch.linspace(-steepness, steepness, T, dtype=torch.float64)
+    u = torch.linspace(-steepness, steepness, T, dtype=torch.float64, device="cpu")
     return beta_1 + (beta_T - beta_1) * torch.sigmoid(u)
 
 
@@ -80,7 +83,7 @@ def cosine_alpha_bar(T: int, s: float = 0.008) -> Tensor:
     _check_T(T)
     if not (is_real(s) and 0 <= s < math.inf):
         raise ValueError(f"s={s}: expected a small offset >= 0, such as 0.008")
-    t = torch.arange(T + 1, dtype=torch.float64)
+    t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
     f = torch.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
     return f / f[0]
 
@@ -267,8 +270,9 @@ def _check_ends(T: int, beta_1: float, beta_T: float) -> None:
 def _as_betas(betas: Tensor) -> Tensor:
     if isinstance(betas, Tensor) and betas.is_complex():
         raise TypeError(f"betas has dtype {betas.dtype}: expected real variances")
+    place = betas.device if isinstance(betas, Tensor) else "cpu"
     try:
-        betas = torch.as_tensor(betas, dtype=torch.float64)
+        betas = torch.as_tensor(betas, dtype=torch.float64, device=place)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(
             f"betas is a {type(betas).__name__}: expected a tensor or a list of numbers"

@@ -4,6 +4,7 @@
 device has no values there, so what follows from it fails or differs.
 """
 
+from copy import deepcopy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,10 +13,15 @@ import torch
 from helpers import seeded
 
 from ddpm_course import bound, data, metrics, plotting
-from ddpm_course.lab import classifier, evaluation
+from ddpm_course.forward import q_sample
+from ddpm_course.lab import classifier, evaluation, pretrained
 from ddpm_course.lab.datasets import DataSet
 from ddpm_course.oracle import GaussianMixture
-from ddpm_course.schedules import make_schedule
+from ddpm_course.parameterization import Denoiser, loss_weight
+from ddpm_course.sampling import ddim_step, sample
+from ddpm_course.schedules import NoiseSchedule, make_schedule
+from ddpm_course.training import Settings, squared_errors, train
+from ddpm_course.trajectories import log_p_path, log_q_marginals, log_ratios
 from ddpm_course.unet import MLP, UNet, time_embedding
 
 LINEAR = make_schedule("linear", 20, beta_1=1e-2, beta_T=0.6)
@@ -48,6 +54,13 @@ def distance():
     seen, held_out = 2 * POINTS, POINTS.flip(0)
     found = evaluation.distances(POINTS[:2], DataSet(seen, held_out), name="moons")
     return torch.tensor(list(found["energy_distance"].values()), device="cpu")
+
+
+def half(x_t, t):
+    return x_t / 2
+
+
+PATH = torch.linspace(-1, 1, 42).reshape(21, 2)
 
 
 def drawn(figure):
@@ -100,6 +113,30 @@ CALLS = {
         classifier.train_classifier(IMAGES, LABELS, steps=3).head.weight
     ),
     "distances": distance,
+    "make_schedule": lambda: make_schedule("cosine").alpha_bar,
+    "from_betas": lambda: NoiseSchedule.from_betas([0.5, 0.9, 0.999]).alpha_bar,
+    "q_sample": lambda: q_sample(LINEAR, POINTS, T, POINTS),
+    "loss_weight": lambda: loss_weight(LINEAR, 3, "eps", "beta"),
+    "Denoiser": lambda: Denoiser(lambda x, t: x, LINEAR)(POINTS, 3),
+    "sample": lambda: sample(half, LINEAR, (3, 2), generator=seeded()),
+    "sample in chunks": lambda: sample(
+        half, LINEAR, (3, 2), step=ddim_step, steps=4, chunk=2, generator=seeded()
+    ),
+    "log_p_path": lambda: log_p_path(half, LINEAR, PATH),
+    "log_ratios": lambda: log_ratios(half, LINEAR, PATH),
+    "log_q_marginals": lambda: log_q_marginals(LINEAR, PATH),
+    "squared_errors": lambda: squared_errors(half, LINEAR, POINTS, T, POINTS, "v"),
+    "train": lambda: (
+        train(
+            deepcopy(NETWORK),
+            LINEAR,
+            POINTS,
+            Settings(steps=3, batch_size=2),
+            progress=False,
+        ).losses
+    ),
+    "load_network": lambda: pretrained.fashion_mnist().network.last.weight,
+    "load_classifier": lambda: pretrained.load_classifier("digits").head.weight,
 }
 
 

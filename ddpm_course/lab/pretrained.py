@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from ddpm_course.lab import checkpoints
@@ -80,9 +81,10 @@ def load_network(path: Path | str) -> Pretrained:
             "python -m ddpm_course train"
         )
     about = About(**content["about"])
-    network = network_for(
-        about.shape, about.channels, about.blocks, about.patch, about.T
-    )
+    with torch.device("cpu"):
+        network = network_for(
+            about.shape, about.channels, about.blocks, about.patch, about.T
+        )
     try:
         network.load_state_dict(content["weights" if "weights" in content else "ema"])
     except RuntimeError as error:
@@ -137,7 +139,8 @@ def load_classifier(source: Path | str) -> Classifier:
     weights = checkpoints.read(source, CLASSIFIER)["weights"]
     try:
         channels = weights["body.0.weight"].shape[1]
-        network = Classifier(channels, classes=len(weights["head.weight"]))
+        with torch.device("cpu"):
+            network = Classifier(channels, classes=len(weights["head.weight"]))
         network.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{source}: {error}") from error
