@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ddpm_course import training
+from ddpm_course import __version__, training
 from ddpm_course.lab import commands, datasets, drawing
 from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.parameterization import KINDS
@@ -112,10 +112,11 @@ def _width(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ddpm_course",
+        prog="ddpm-course",
         description="Denoising diffusion probabilistic models from the command line.",
         epilog=EPILOG,
     )
+    parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable, help: str, description: str) -> Add:

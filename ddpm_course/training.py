@@ -316,7 +316,8 @@ def train(
     run = Run(
         model=model,
         ema=copy.deepcopy(model).eval().requires_grad_(False),
-        # on a GPU its default already updates all weights at once ("foreach")
+        # on a GPU its default already updates all weights at once ("foreach"); TF32,
+        # cudnn.benchmark and channels-last gained nothing more on an H200
         optimizer=torch.optim.Adam(model.parameters(), lr=settings.lr),
         generator=torch.Generator(place).manual_seed(settings.seed),
         losses=torch.zeros(settings.steps, device=place),

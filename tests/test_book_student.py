@@ -20,6 +20,7 @@ from witnesses import CHAPTERS
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from course.plain import Unresolved, to_plain
+from course.site import parse
 
 chapters = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
 
@@ -234,18 +235,17 @@ def test_links_to_the_site_lead_somewhere(built_book, chapter):
 
 def repository():
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    return config["repository"]["url"]
+    return parse(config["repository"]["url"])
 
 
 def site_address():
-    owner, name = repository().split("/")[-2:]
-    return f"https://{owner.lower()}.github.io/{name}/"
+    return repository().pages
 
 
 @pytest.mark.slow
 @chapters
 def test_buttons_and_setup_cell_lead_to_the_repository_of_config(built_book, chapter):
-    url = repository()
+    url = repository().url
     page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
     colab = url.replace(
         "https://github.com", "https://colab.research.google.com/github"

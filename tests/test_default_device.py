@@ -5,7 +5,6 @@ device has no values there, so what follows from it fails or differs.
 """
 
 from copy import deepcopy
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -152,15 +151,10 @@ def test_the_default_device_changes_nothing(name):
     assert torch.equal(found, expected)
 
 
-@pytest.mark.skipif(
-    not Path("/usr/share/datasets/fashion-mnist").exists(),
-    reason="needs Debian's package dataset-fashion-mnist",
-)
-def test_files_are_read_onto_the_cpu(tmp_path):
-    (tmp_path / "fashion-mnist").symlink_to("/usr/share/datasets/fashion-mnist")
+def test_files_are_read_onto_the_cpu(fashion_mnist_folder):
     torch.set_default_device("meta")
     try:
-        images, labels = data.fashion_mnist("test", tmp_path)
+        images, labels = data.fashion_mnist("test", fashion_mnist_folder)
     finally:
         torch.set_default_device(None)
     assert images.device.type == labels.device.type == "cpu"

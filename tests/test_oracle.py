@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import COSINE, EVERY_T, LINEAR, normal
 from numpy.linalg import inv
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
@@ -22,8 +23,6 @@ from ddpm_course.parameterization import (
 from ddpm_course.posterior import reverse_variance
 from ddpm_course.schedules import SCHEDULES, make_schedule
 
-LINEAR, COSINE = make_schedule("linear"), make_schedule("cosine")
-EVERY_T = torch.arange(1, 1001)
 SOME_T = (1, 2, 30, 300, 700, 999, 1000)
 ANSWERS = ("x0_mean", "x0_variance", "eps_mean", "score", "log_prob_t")
 
@@ -36,11 +35,6 @@ def schedule(request):
 @pytest.fixture(params=[1, 2, 5], ids="D={}".format)
 def mixture(request):
     return some_mixture(request.param)
-
-
-def normal(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def some_mixture(D):

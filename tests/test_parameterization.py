@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
+from helpers import COSINE, EVERY_T, LINEAR, normal
 from torch.distributions import Normal, kl_divergence
 
 from ddpm_course.forward import q_sample
@@ -24,8 +25,6 @@ from ddpm_course.parameterization import (
 from ddpm_course.posterior import posterior_mean, posterior_variance
 from ddpm_course.schedules import SCHEDULES, NoiseSchedule, make_schedule
 
-LINEAR, COSINE = make_schedule("linear"), make_schedule("cosine")
-EVERY_T = torch.arange(1, 1001)
 KINDS, VARIANCES = ("eps", "x0", "v"), ("beta", "beta_tilde")
 
 
@@ -37,11 +36,6 @@ def schedule(request):
 @pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
 def dtype(request):
     return request.param
-
-
-def normal(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def signal_and_noise(schedule):

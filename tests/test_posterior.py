@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import EVERY_T, LINEAR, normal
 from scipy.stats import norm
 
 from ddpm_course.posterior import (
@@ -15,18 +16,10 @@ from ddpm_course.posterior import (
 )
 from ddpm_course.schedules import SCHEDULES, NoiseSchedule, make_schedule
 
-LINEAR = make_schedule("linear")
-EVERY_T = torch.arange(1, 1001)
-
 
 @pytest.fixture(params=SCHEDULES)
 def schedule(request):
     return make_schedule(request.param)
-
-
-def normal(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def exact_arrays(schedule):

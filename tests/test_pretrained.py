@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import seeded
 
 from ddpm_course import data, metrics
 from ddpm_course.__main__ import main
@@ -18,11 +19,6 @@ from ddpm_course.lab.classifier import Classifier, features, predict, train_clas
 from ddpm_course.sampling import ddim_step, sample
 
 FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix not in ("", ".md"))
-FASHION = "/usr/share/datasets"  # where Debian's package has the real files
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def test_the_files_are_small_and_their_sums_are_recorded():
@@ -112,14 +108,12 @@ def test_the_record_is_that_of_the_command():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("digits", 0.95), ("fashion-mnist", 0.85)])
-def test_the_classifiers_are_right_on_what_they_have_not_seen(name, least):
+def test_the_classifiers_are_right_on_what_they_have_not_seen(request, name, least):
     if name == "digits":
         images, labels = data.digits()[1197:], data.digit_labels()[1197:]
     else:
-        try:
-            images, labels = data.fashion_mnist("test", FASHION)
-        except OSError:
-            pytest.skip("needs the test files of Fashion-MNIST")
+        folder = request.getfixturevalue("fashion_mnist_folder")
+        images, labels = data.fashion_mnist("test", folder)
         assert torch.equal(images[:1000], data.fashion_mnist_held_out())
     classifier = pretrained.load_classifier(name)
     accuracy = (predict(classifier, images) == labels).float().mean()

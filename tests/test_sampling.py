@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from helpers import COSINE, LINEAR, normal, seeded
 
 from ddpm_course import sampling
 from ddpm_course.forward import q_sample
@@ -26,20 +27,11 @@ from ddpm_course.sampling import (
 from ddpm_course.schedules import NoiseSchedule, linear_betas, make_schedule
 from ddpm_course.unet import MLP, UNet
 
-LINEAR, COSINE = make_schedule("linear"), make_schedule("cosine")
 SHORT = make_schedule("cosine", T=50)
 TILDE = partial(ancestral_step, variance="beta_tilde")
 STEPS = {"beta": ancestral_step, "beta_tilde": TILDE, "ddim": ddim_step}
 STRIDES = [1, 3, 10, 50, 1000]
 by_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
 
 
 def one_gaussian(variance, mean=0.0):

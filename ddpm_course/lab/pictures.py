@@ -183,7 +183,8 @@ def _read(path: Path, size: tuple[int, int]) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Integers of 12 or 16 bits, or floats, as 8-bit gray: Pillow would clip them."""
-    values, tags = np.asarray(image), getattr(image, "tag_v2", {})  # TIFF has tags
+    values = np.asarray(image, np.float64)  # as they come, old numpy crashes on them
+    tags = getattr(image, "tag_v2", {})  # TIFF has tags
     white = 1 if image.mode == "F" else 2 ** tags.get(258, (16,))[0] - 1  # its bits
     low, high = values.min(), values.max()
     if (image.mode == "I" and tags) or not (low >= 0 and high <= white):
