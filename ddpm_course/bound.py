@@ -21,7 +21,13 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.special import log_ndtr
 
-from ddpm_course.checks import check_data, check_time, is_finite
+from ddpm_course.checks import (
+    check_answer,
+    check_callable,
+    check_data,
+    check_time,
+    is_finite,
+)
 from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import Denoise, mean_from_x0
 from ddpm_course.posterior import posterior_mean, posterior_variance, reverse_variance
@@ -34,6 +40,19 @@ def _of_real_tensors(kl: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(kl)
     def checked(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
         _check_real(mean_1=mean_1, var_1=var_1, mean_2=mean_2, var_2=var_2)
+        shapes = {
+            "mean_1": mean_1.shape,
+            "var_1": var_1.shape,
+            "mean_2": mean_2.shape,
+            "var_2": var_2.shape,
+        }
+        try:
+            torch.broadcast_shapes(*shapes.values())
+        except RuntimeError:
+            told = ", ".join(f"{name} {tuple(s)}" for name, s in shapes.items())
+            raise ValueError(
+                f"the shapes {told} do not broadcast: expected one shape"
+            ) from None
         return kl(mean_1, var_1, mean_2, var_2)
 
     return checked
@@ -147,7 +166,7 @@ def decoder_nll(
 
 def _log_bin_mass(x0: Tensor, mean: Tensor, std: Tensor, bins: int) -> Tensor:
     """log probability of the bin around x_0; the outermost bins are open."""
-    if bins < 2:
+    if not isinstance(bins, int) or bins < 2:
         raise ValueError(f"bins={bins}: expected an int >= 2, such as 256")
     half = 1 / (bins - 1)
     place = (x0 + 1) / (2 * half)
@@ -178,6 +197,10 @@ def bits_per_dim(nats: Tensor, dims: int) -> Tensor:
     """Nats of an image of ``dims`` coordinates as bits each (``bits-per-dim``)."""
     if not isinstance(dims, int) or dims < 1:
         raise ValueError(f"dims={dims}: expected an int >= 1, the size of an image")
+    if not isinstance(nats, Tensor | float | int):
+        raise TypeError(
+            f"nats is a {type(nats).__name__}: expected a tensor or a number"
+        )
     return nats / (dims * math.log(2))
 
 
@@ -257,12 +280,17 @@ def variational_bound(
     prior = prior_kl(schedule, x0)  # looks at x0 first
     if times is not None and (not isinstance(times, int) or times < 1):
         raise ValueError(f"times={times}: expected an int >= 1, or None for every t")
+    check_callable("denoiser", denoiser)
+    if len(x0) == 0:
+        raise ValueError(f"x0 has shape {tuple(x0.shape)}: expected at least one image")
     n, T, device = len(x0), schedule.T, x0.device
 
     def look(t: Tensor) -> tuple[Tensor, Tensor]:
         eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=device)
         x_t = q_sample(schedule, x0, t, eps)
-        return x_t, denoiser(x_t, t)
+        x0_hat = denoiser(x_t, t)
+        check_answer("denoiser(x_t, t)", x0_hat, x_t)
+        return x_t, x0_hat
 
     if times is None:
         weight = 1.0

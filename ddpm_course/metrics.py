@@ -49,6 +49,10 @@ def mode_width(x: Tensor, mixture: GaussianMixture) -> float:
     Raises:
         ValueError: If widths differ or are 0, or there are too few samples.
     """
+    if not isinstance(mixture, GaussianMixture):
+        raise TypeError(
+            f"mixture is a {type(mixture).__name__}: expected a GaussianMixture"
+        )
     std = mixture.stds[0].item()
     if not std > 0 or (mixture.stds != std).any():
         raise ValueError(

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddpm_course.checks import check_data, check_time
+from ddpm_course.checks import check_data, check_schedule, check_time
 from ddpm_course.parameterization import Denoise, score_from_eps
-from ddpm_course.schedules import NoiseSchedule, along_batch
+from ddpm_course.schedules import NoiseSchedule, along_batch, is_real
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,9 @@ class GaussianMixture:
     ) -> GaussianMixture:
         """Equal Gaussians on a circle in the plane, the first at (radius, 0)."""
         _check_count("modes", modes)
+        for name, value in (("radius", radius), ("std", std)):
+            if not (is_real(value) and 0 <= value < math.inf):
+                raise ValueError(f"{name}={value!r}: expected a number >= 0")
         k = torch.arange(modes, dtype=torch.float64, device="cpu")
         angle = 2 * math.pi / modes * k
         means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -159,6 +162,7 @@ class GaussianMixture:
 
     def denoiser(self, schedule: NoiseSchedule) -> Denoise:
         """``x0_mean`` as a function (x_t, t) → x̂_0, all that samplers need."""
+        check_schedule(schedule)
         return partial(self.x0_mean, schedule)
 
     def _posterior(

@@ -63,6 +63,9 @@ def use_style() -> None:
 
 def to_pixels(images: Tensor) -> Tensor:
     """Images (…, C, H, W) as (…, H, W, C) in [0, 1], clipped, on the CPU."""
+    if not isinstance(images, Tensor) or images.ndim < 3 or images.is_complex():
+        what = tuple(images.shape) if isinstance(images, Tensor) else type(images)
+        raise TypeError(f"images is {what}: expected a real tensor (…, C, H, W)")
     images = images.detach().cpu()
     return ((images + 1) / 2).clamp(0, 1).movedim(-3, -1)
 

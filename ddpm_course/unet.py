@@ -31,7 +31,10 @@ def time_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
     Raises:
         ValueError: If ``dim`` is odd or too small.
     """
-    if dim < 4 or dim % 2:
+    if not isinstance(t, Tensor) or t.ndim != 1:
+        what = tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__
+        raise TypeError(f"t is {what}: expected a tensor of times, shape (batch,)")
+    if not isinstance(dim, int) or dim < 4 or dim % 2:
         raise ValueError(
             f"dim={dim}: expected an even number >= 4, half for each wave; it is the "
             "channels of a UNet, the width of an MLP"
@@ -208,6 +211,14 @@ class UNet(nn.Module):
         T: int = 1000,
     ) -> None:
         super().__init__()
+        for name, given in (
+            ("multipliers", multipliers),
+            ("attention_levels", attention_levels),
+        ):
+            if not isinstance(given, Sequence):
+                raise TypeError(
+                    f"{name} is a {type(given).__name__}: expected a sequence of ints"
+                )
         _check_sizes(in_channels=in_channels, channels=channels, blocks=blocks)
         _check_sizes(heads=heads, patch=patch, T=T, levels=len(multipliers))
         _check_sizes(**{f"multipliers[{i}]": m for i, m in enumerate(multipliers)})
@@ -216,8 +227,8 @@ class UNet(nn.Module):
                 f"attention_levels={tuple(attention_levels)}: expected levels among "
                 f"0 … {len(multipliers) - 1}, one for each of the multipliers"
             )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout!r}: expected a number in [0, 1)")
         self.in_channels, self.patch, self.T = in_channels, patch, T
         self.factor = patch * 2 ** (len(multipliers) - 1)
         c_time = 4 * channels

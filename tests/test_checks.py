@@ -5,9 +5,18 @@ import math
 import pytest
 import torch
 
+from ddpm_course.bound import (
+    bits_per_dim,
+    decoder_nll,
+    gaussian_kl,
+    variational_bound,
+)
 from ddpm_course.checks import check_data, check_time
 from ddpm_course.forward import q_sample, q_step
+from ddpm_course.metrics import mode_width
+from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import Denoiser, loss_weight
+from ddpm_course.plotting import to_pixels
 from ddpm_course.posterior import posterior_mean
 from ddpm_course.sampling import ddim_step, sample
 from ddpm_course.schedules import (
@@ -18,7 +27,7 @@ from ddpm_course.schedules import (
 )
 from ddpm_course.training import squared_errors
 from ddpm_course.trajectories import log_p_path
-from ddpm_course.unet import MLP
+from ddpm_course.unet import MLP, UNet, time_embedding
 
 LINEAR, BATCH = make_schedule("linear"), torch.zeros(3, 2)
 
@@ -160,6 +169,28 @@ IDENTITY = lambda x, t: x  # noqa: E731
         (lambda: make_schedule(3), "name=3"),
         (lambda: NoiseSchedule.from_betas("linear"), "betas is a str"),
         (lambda: NoiseSchedule.from_betas(None), "betas is a NoneType"),
+        (lambda: GaussianMixture.ring(radius=None), "radius=None"),
+        (lambda: GaussianMixture.ring(std=-1), "std=-1"),
+        (lambda: GaussianMixture.ring().denoiser(LINEAR.beta), "schedule is a Tensor"),
+        (lambda: UNet(multipliers=None), "multipliers is a NoneType"),
+        (lambda: UNet(attention_levels=2), "attention_levels is a int"),
+        (lambda: UNet(dropout="half"), "dropout='half'"),
+        (lambda: time_embedding(3, 8), "t is int"),
+        (lambda: time_embedding(T5, "wide"), "dim=wide"),
+        (lambda: bits_per_dim("many", 3), "nats is a str"),
+        (lambda: gaussian_kl(X, X + 1, X.T, X + 1), r"mean_2 \(2, 3\) do not"),
+        (lambda: decoder_nll(LINEAR, X, X, bins="all"), "bins=all"),
+        (lambda: mode_width(X, X), "mixture is a Tensor"),
+        (lambda: to_pixels(X.numpy()), "images is"),
+        (lambda: to_pixels(X), r"images is \(3, 2\)"),
+        (
+            lambda: variational_bound(None, LINEAR, X, generator=torch.Generator()),
+            "denoiser is a NoneType",
+        ),
+        (
+            lambda: variational_bound(IDENTITY, LINEAR, X[:0], generator=None),
+            r"x0 has shape \(0, 2\)",
+        ),
         (lambda: log_p_path(None, LINEAR, torch.zeros(1001, 2)), "denoiser is a None"),
         (
             lambda: log_p_path(lambda x, t: x[:, :1], LINEAR, torch.zeros(1001, 2)),
