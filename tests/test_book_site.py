@@ -1,57 +1,13 @@
 """The built pages in a browser: wide and narrow, light and dark."""
 
-import os
-import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import Error, sync_playwright
 
 pytestmark = pytest.mark.slow
 
 #: Chromium says this of every preloaded font, about its own cache.
 HARMLESS = "A preload for"
-
-
-@pytest.fixture(scope="session")
-def browser():
-    program = next(
-        filter(
-            None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-        ),
-        None,
-    )
-    with sync_playwright() as playwright:
-        try:
-            launched = playwright.chromium.launch(
-                executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-            )
-        except Error as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"no Chromium to look with: {str(error).splitlines()[0]}")
-        yield launched
-        launched.close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="session")
-def site(built_book):
-    """The address of the built book, served from this machine."""
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(_Quiet, directory=str(built_book))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -204,10 +160,10 @@ def test_the_slider_moves_without_a_kernel(browser, site):
 def test_solutions_are_folded_and_open(browser, site):
     url = urljoin(site, "book/01_forward_process.html")
     with Visit(browser, url, 1280, "light") as (page, _):
-        solution = page.locator(".solution.dropdown").first
+        solution = page.locator(".solution").first
         code = solution.locator("pre").first
         assert not code.is_visible()
-        solution.locator("button, summary").first.click()
+        solution.locator("summary").first.click()
         code.wait_for(state="visible")
 
 

@@ -204,6 +204,22 @@ def test_cells_are_empty_and_solutions_are_gone(built_book, chapter):
 
 @pytest.mark.slow
 @chapters
+def test_colab_folds_what_the_page_folds(built_book, chapter):
+    folded = {
+        cell.id
+        for cell in nbformat.read(chapter, as_version=4).cells
+        if {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", []))
+    }
+    forms = {
+        cell.id
+        for cell in student_notebook(built_book, chapter).cells
+        if cell.metadata.get("cellView") == "form"
+    }
+    assert forms == folded != set()
+
+
+@pytest.mark.slow
+@chapters
 def test_numbers_are_those_of_the_page(built_book, chapter):
     page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
     student = "\n".join(texts(student_notebook(built_book, chapter)))

@@ -2,6 +2,7 @@
 
 ``pages`` makes the tables of the notation and of the concordance, ``student`` the
 student notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
+``folds`` hides proofs and solutions until they are asked for.
 """
 
 import sys
@@ -13,12 +14,14 @@ from sphinx.application import Sphinx
 # ``jupyter-book build .`` works where the package is not installed.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from . import buttons, pages, site, student
+from . import buttons, folds, pages, site, student
 
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("notation", pages.NotationTable)
     app.add_directive("concordance", pages.Concordance)
+    app.add_post_transform(folds.Proofs)
+    app.add_post_transform(folds.Solutions)
     app.connect("config-inited", site.check)
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("build-finished", student.write_all)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Tags that mean something to a student; all others are the book's own.
 KEPT_TAGS = {"exercise-stub", "exercise-check", "setup"}
+#: Tags of cells that MyST-NB folds on the page; Colab folds them too.
+FOLDED_TAGS = {"hide-input", "hide-cell"}
 
 
 def write_all(app: Sphinx, exception: Exception | None) -> None:
@@ -85,15 +87,18 @@ def _markdown(text: str, identity: str):
     return new_markdown_cell(text, id=identity)
 
 
-def _code_cell(source: str, identity: str, tags: list[str]):
+def _code_cell(source: str, identity: str, tags: list[str], folded: bool = False):
     metadata = {"tags": tags} if tags else {}
+    if folded:
+        metadata["cellView"] = "form"  # Colab shows the form, and the code on request
     return nbformat.v4.new_code_cell(source, id=identity, metadata=metadata)
 
 
 def _code(cell, references: References) -> list:
     """The code cell without outputs, and its figure's caption beneath it."""
-    tags = [tag for tag in cell.metadata.get("tags", []) if tag in KEPT_TAGS]
-    cells = [_code_cell(cell.source, cell.id, tags)]
+    tags = cell.metadata.get("tags", [])
+    kept = [tag for tag in tags if tag in KEPT_TAGS]
+    cells = [_code_cell(cell.source, cell.id, kept, not FOLDED_TAGS.isdisjoint(tags))]
     figure = cell.metadata.get("mystnb", {}).get("figure", {})
     if "caption" in figure:
         caption, _ = to_plain(figure["caption"], references)

@@ -1,0 +1,188 @@
+"""The machinery stays behind the page: what is folded, and how it unfolds."""
+
+import re
+from urllib.parse import urljoin
+
+import nbformat
+import pytest
+from page_share import WIDTH, shares
+from test_book_site import Visit
+from witnesses import CHAPTERS
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+FOLDED = {"hide-input", "hide-cell"}
+FIRST = f"book/{CHAPTERS[0].stem}.html"
+
+
+# --- the roles of the cells -------------------------------------------------------
+
+
+def tagged_cells(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            yield cell, set(cell.metadata.get("tags", []))
+
+
+def is_machinery(cell):
+    """Draws a figure, or does nothing but import."""
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    imports_alone = all(
+        re.match(
+            r"from |import |\)|    \w+,$|plotting\.use_style|_ = |torch\.set", line
+        )
+        for line in lines
+    )
+    draws = any("image/png" in o.get("data", {}) for o in cell.outputs)
+    return imports_alone or draws
+
+
+@chapters
+def test_figure_code_and_imports_are_folded(path):
+    open_ = [c.source for c, tags in tagged_cells(path) if not tags and is_machinery(c)]
+    assert open_ == []
+
+
+@chapters
+def test_a_cell_has_one_role_and_every_chapter_teaches_some_code(path):
+    teach = 0
+    for cell, tags in tagged_cells(path):
+        roles = tags & {*FOLDED, "proof", "exercise-stub", "exercise-check"}
+        assert len(roles) <= 1, cell.source
+        teach += not tags
+    assert teach >= 3
+
+
+@chapters
+def test_a_check_that_nobody_has_attempted_says_nothing_on_the_page(path):
+    for cell, tags in tagged_cells(path):
+        assert ("exercise-check" in tags) == ("remove-output" in tags), cell.source
+
+
+# --- on the page ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chapter(browser, site):
+    """Opens a chapter's page; by default the first, at 1280 px."""
+
+    def visit(page=FIRST, width=WIDTH):
+        return Visit(browser, urljoin(site, page), width, "light")
+
+    return visit
+
+
+PROOFS = """() => [...document.querySelectorAll("div.proven > a")].map(mark => {
+  const target = document.getElementById(mark.hash.slice(1));
+  const fold = target?.closest("details.proof");
+  const back = [...fold?.querySelectorAll("summary a") ?? []].map(a => a.hash.slice(1));
+  const equation = mark.parentElement.querySelector(".math");
+  return {
+    name: mark.getAttribute("aria-label"),
+    number: equation.querySelector(".eqno").firstChild.data,
+    folded: fold?.open === false,
+    linksBack: back.includes(equation.id),
+    summary: fold?.querySelector("summary").textContent,
+    visible: fold?.querySelector("pre").checkVisibility(),
+  };
+})"""
+
+
+@pytest.mark.slow
+@chapters
+def test_every_proof_is_a_check_mark_at_its_equation(chapter, path):
+    proven = [
+        label
+        for cell, tags in tagged_cells(path)
+        if "proof" in tags
+        for label in re.findall(r'^prove\("([\w-]+)"', cell.source, re.MULTILINE)
+    ]
+    with chapter(f"book/{path.stem}.html") as (page, trouble):
+        marks = page.evaluate(PROOFS)
+        shown = page.locator("article").inner_text()
+    assert len(marks) == len(proven) > 0
+    for mark in marks:
+        assert mark["name"] == f"Proof of equation {mark['number']}"
+        assert mark["number"] in mark["summary"], mark
+        assert mark["summary"].endswith("checked with SymPy"), mark
+        assert mark["folded"] and mark["linksBack"] and not mark["visible"], mark
+    assert "residual 0" not in shown and ": not attempted yet" not in shown
+    assert trouble == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_check_mark_opens_its_proof(browser, site, script):
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+    page.goto(urljoin(site, FIRST))
+    code = page.locator("details.proof:has(#proof-closed-form) pre").first
+    assert not code.is_visible()
+    page.locator('a[href="#proof-closed-form"]').click()
+    code.wait_for(state="visible", timeout=5000)
+    assert page.locator("details.proof[open]").count() == 1
+    # the summary does not end up behind the header
+    summary = page.locator("details.proof[open] > summary").bounding_box()
+    assert summary["y"] >= page.locator(".bd-header-article").bounding_box()["height"]
+    context.close()
+
+
+def unfolded(page):
+    """How many folds there are of each kind, and how many are open."""
+    kinds = {"code": "details.hide", "proof": "details.proof"}
+    kinds["solution"] = ".solution > details"
+    return {
+        kind: (page.locator(f"{all_}[open]").count(), page.locator(all_).count())
+        for kind, all_ in kinds.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_reading_mode_unfolds_and_is_remembered(chapter, site):
+    with chapter() as (page, trouble):
+        total = {kind: n for kind, (_, n) in unfolded(page).items()}
+        assert all(total.values())
+        assert {kind: n for kind, (n, _) in unfolded(page).items()} == dict.fromkeys(
+            total, 0
+        )
+        switch = page.get_by_label("Reading mode")
+        switch.focus()
+        page.keyboard.press("ArrowDown")
+        assert switch.input_value() == "code"
+        opened = {kind: n for kind, (n, _) in unfolded(page).items()}
+        assert opened == {"code": total["code"], "proof": 0, "solution": 0}
+        page.keyboard.press("ArrowDown")
+        assert switch.input_value() == "everything"
+        assert all(n == all_ for n, all_ in unfolded(page).values())
+        page.goto(urljoin(site, f"book/{CHAPTERS[2].stem}.html"))
+        assert page.get_by_label("Reading mode").input_value() == "everything"
+        assert all(n == all_ for n, all_ in unfolded(page).values())
+        page.get_by_label("Reading mode").select_option("story")
+        assert not any(n for n, _ in unfolded(page).values())
+        page.goto(urljoin(site, "book/glossary.html"))
+        assert page.get_by_label("Reading mode").count() == 0
+    assert trouble == []
+
+
+@pytest.mark.slow
+def test_without_a_script_all_is_folded_and_within_reach(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(urljoin(site, FIRST))
+    assert page.locator("select.reading-mode").count() == 0
+    for kind in ["details.hide", "details.proof", ".solution > details"]:
+        fold = page.locator(kind).first
+        assert not fold.locator("pre").first.is_visible()
+        fold.locator("summary").first.click(position={"x": 3, "y": 5})
+        assert fold.locator("pre").first.is_visible()
+    context.close()
+
+
+@pytest.mark.slow
+@chapters
+def test_code_is_a_small_part_of_the_page(chapter, path):
+    """As it is first seen: what is open, and the lines that the rest is folded to."""
+    with chapter(f"book/{path.stem}.html") as (page, _):
+        share = shares(page)
+        assert share["code"] + share["folds"] <= 0.15, share
+        page.get_by_label("Reading mode").select_option("everything")
+        assert shares(page)["code"] > 0.25  # it sees code that is there
