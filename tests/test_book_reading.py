@@ -112,9 +112,11 @@ def test_every_proof_is_a_check_mark_at_its_equation(chapter, path):
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
 def test_a_check_mark_opens_its_proof(browser, site, script):
-    context = browser.new_context(java_script_enabled=script)
+    context = browser.new_context(java_script_enabled=script, reduced_motion="reduce")
     page = context.new_page()
     page.goto(urljoin(site, FIRST))
+    if script:
+        page.evaluate("window.MathJax.startup.promise")
     code = page.locator("details.proof:has(#proof-closed-form) pre").first
     assert not code.is_visible()
     page.locator('a[href="#proof-closed-form"]').click()

@@ -82,6 +82,8 @@ class Solutions(SphinxPostTransform):
             if "dropdown" in solution["classes"]:
                 solution["classes"].remove("dropdown")
                 title, *content = solution.children
+                for link in list(title.findall(nodes.reference)):
+                    link.replace_self(link.children)  # a click is to open the fold
                 solution.children = []
                 solution += [_html("<details><summary>"), title, _html("</summary>")]
                 solution += [*content, _html("</details>")]
