@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            options.run(options)
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; what was written is whole", file=sys.stderr)
+        print(str(stop) or "stopped; nothing new was saved", file=sys.stderr)
         return 130
     except (
         ValueError,
@@ -54,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _out_of_memory(error: BaseException) -> bool:
@@ -175,7 +182,8 @@ def _data(add: Add, default: str) -> None:
     add(
         "--data",
         default=default,
-        help=f"{known}, or a folder of pictures; its subfolders are classes",
+        help=f"{known}, or a folder of at least 20 pictures; subfolders are classes, "
+        "which only the command classifier uses",
     )
     add(
         "--size",
@@ -187,7 +195,7 @@ def _data(add: Add, default: str) -> None:
     add(
         "--gray",
         action="store_true",
-        help="for a folder: one channel (unless given, we look at the pictures)",
+        help="for a folder: one channel (default: decided from the pictures)",
     )
     add("--color", action="store_true", help="for a folder: three channels, RGB")
 
@@ -207,21 +215,22 @@ def _train(command: Callable[..., Add]) -> None:
     add(
         "--resume",
         action="store_true",
-        help="go on from --out, if it is there; more --steps than before prolong it",
+        help="go on from --out, if it is there, with the same settings; a larger "
+        "--steps prolongs the run",
     )
     add(
         "--start-from",
-        help="fine-tune: a file of train or export, or fashion-mnist, whose weights to "
-        "start from",
+        help="fine-tune: start from the weights of a file of train or export, or of "
+        "fashion-mnist; a smaller --lr suits",
     )
     add("--steps", type=int, default=settings.steps, help="steps of gradient descent")
-    add("--batch-size", type=int, default=settings.batch_size, help="images a step")
+    add("--batch-size", type=int, default=settings.batch_size, help="images per step")
     add("--lr", type=float, default=settings.lr, help="the highest learning rate")
     add("--kind", choices=KINDS, default="v", help="what the network predicts")
     add("--schedule", choices=SCHEDULES, default="cosine", help="the noise schedule")
     add("--T", type=int, default=1000, help="steps of the forward process")
     add("--channels", type=_width, default=32, help="width of the network")
-    add("--blocks", type=int, default=2, help="residual blocks a level")
+    add("--blocks", type=int, default=2, help="residual blocks per level")
     add(
         "--patch",
         type=int,
@@ -251,7 +260,12 @@ def _network(add: Add, folder: str) -> None:
         type=_count,
         help="number of sampling steps, at most the network's T; 100 unless given",
     )
-    add("--sampler", choices=drawing.SAMPLERS, default="ancestral", help="the step")
+    add(
+        "--sampler",
+        choices=drawing.SAMPLERS,
+        default="ancestral",
+        help="which sampling step",
+    )
     add(
         "--variance",
         choices=VARIANCES,
@@ -259,7 +273,7 @@ def _network(add: Add, folder: str) -> None:
         help="of the ancestral step; beta needs many steps",
     )
     add("--eta", type=float, default=0.0, help="new noise of the DDIM step, 0 … 1")
-    add("--chunk", type=_count, help="images a call, if memory is short")
+    add("--chunk", type=_count, help="images per call, if memory is short")
     add(
         "--seed",
         type=_seed,
@@ -277,7 +291,7 @@ def _sample(command: Callable[..., Add]) -> None:
         "Draw samples and write each as an image, all as a grid, and a JSON that says "
         "how they were made.",
     )
-    add("--n", type=_count, default=64, help="how many")
+    add("--n", type=_count, default=64, help="how many samples")
     add("--gif", action="store_true", help="write the chain as an animation, too")
     _network(add, "samples")
 
@@ -296,7 +310,7 @@ def _evaluate(command: Callable[..., Add]) -> None:
     add("--times", type=_count, default=50, help="random times for each of them")
     add(
         "--data",
-        help="the data that the network was trained on, if they have moved",
+        help="the data the network was trained on, if the folder has moved",
     )
     add(
         "--classifier",

@@ -16,11 +16,11 @@ def device() -> torch.device:
     name = os.environ.get("DDPM_DEVICE")
     if not name:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return named_device(name, "DDPM_DEVICE")
+    return named_device(name, "DDPM_DEVICE=")
 
 
 def named_device(name: str, source: str) -> torch.device:
-    """The device called ``name``; ``source`` says where the name stands.
+    """The device called ``name``; ``source`` is what stands before it.
 
     Raises:
         ValueError: If there is no such device.
@@ -29,16 +29,16 @@ def named_device(name: str, source: str) -> torch.device:
     try:
         found = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"{source}={name!r} names no device: {expected}") from None
+        raise ValueError(f"{source}{name!r} names no device: {expected}") from None
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ValueError(
-            f"{source}={name!r}: torch finds {count} GPUs here; use cpu, or install a "
+            f"{source}{name!r}: torch finds {count} GPUs here; use cpu, or install a "
             "torch that was built for your GPU"
         )
     if found.type == "mps":
         raise ValueError(
-            f"{source}={name!r}: Apple's GPUs have no float64, which the noise "
+            f"{source}{name!r}: Apple's GPUs have no float64, which the noise "
             "schedule needs; use cpu"
         )
     return found

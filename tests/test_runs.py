@@ -362,8 +362,20 @@ def test_more_steps_prolong_a_run(tmp_path):
     longer = run(replace(SMALL, steps=20), checkpoint=path, resume=True)
     assert torch.equal(longer.losses[:12], short.losses) and len(longer.losses) == 20
     assert longer.losses[12:].min() > 0
+    before = path.read_bytes(), checkpoints.previous(path).read_bytes()
     with pytest.raises(CheckpointError, match="has done 20 steps, more than steps=12"):
         run(checkpoint=path, resume=True)
+    assert before == (path.read_bytes(), checkpoints.previous(path).read_bytes())
+
+
+def test_the_checkpoint_before_is_for_damage_not_for_another_run(tmp_path):
+    """The one before has fewer steps: going on from it would lose the last."""
+    path = tmp_path / "run.pt"
+    run(replace(SMALL, steps=8), checkpoint=path)
+    assert checkpoints.read(checkpoints.previous(path))["step"] == 4
+    with pytest.raises(CheckpointError, match="has done 8 steps, more than steps=6"):
+        run(replace(SMALL, steps=6), checkpoint=path, resume=True)
+    assert checkpoints.read(path)["step"] == 8
 
 
 def test_another_number_of_threads_is_told(tmp_path):
@@ -604,7 +616,8 @@ def test_a_picture_of_yours_is_not_replaced(tmp_path, capsys):
     arguments = ["sample", "--n", "5", "--steps", "1", "--out", str(out)]
     assert main(arguments) == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "00003.png already, from elsewhere: give --overwrite" in said
+    assert "already contains 00003.png, not written by this command" in said
+    assert "give --overwrite" in said
     assert [p.name for p in out.iterdir()] == ["00003.png"]
     assert (out / "00003.png").read_bytes() == b"mine"
     assert main([*arguments, "--overwrite"]) == 0
@@ -720,3 +733,95 @@ def test_a_checkpoint_leaves_the_model_ready_for_use(tmp_path):
     with pytest.raises(ValueError):  # whatever happens inside
         run(model=model, data=points()[:, :1])
     assert not model.training
+
+
+# --- what a first user stumbled over ------------------------------------------------
+
+
+def folder_of_pictures(folder, n=40, seed=0):
+    from PIL import Image
+
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    for i in range(n):
+        pixels = generator.integers(0, 255, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02}.png")
+
+
+SMALL_PICTURES = ["--size", "8", "--steps", "1", *FAST[:-2]]
+
+
+def test_a_folder_with_the_name_of_a_data_set_is_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder_of_pictures(Path("digits"))
+    arguments = ["--data", "./digits", *SMALL_PICTURES]
+    assert main(["train", *arguments, "--out", "run.pt"]) == 0
+    assert main(["export", "run.pt", "--out", "net.pt"]) == 0
+    few = ["--n", "4", "--images", "2", "--times", "2", "--steps", "2"]
+    for checkpoint in ("run.pt", "net.pt"):
+        out = f"{checkpoint}-measured"
+        arguments = ["--checkpoint", checkpoint, "--out", out, *few]
+        assert main(["evaluate", *arguments]) == 0
+        report = json.loads(Path(out, "evaluation.json").read_text())
+        assert report["network"]["data"] == "digits/"
+        assert report["frechet_distance"]["value"] is None
+        assert report["bits_per_dim"]["bins"] == 256
+
+
+def test_pictures_that_changed_are_warned_of_and_not_resumed(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    folder_of_pictures(Path("mine"))
+    arguments = ["train", "--data", "mine", *SMALL_PICTURES]
+    assert main(arguments) == 0
+    Path("mine/00.png").write_bytes(Path("mine/01.png").read_bytes())
+    capsys.readouterr()
+    assert main([*arguments, "--resume"]) == 1
+    said = capsys.readouterr().err
+    assert "the data have changed since mine.pt was written" in said
+    few = ["--n", "4", "--images", "2", "--times", "2", "--steps", "2"]
+    assert main(["evaluate", "--checkpoint", "mine.pt", *few]) == 0
+    assert "warning: " in capsys.readouterr().err
+
+
+def test_a_checkpoint_does_not_land_among_the_pictures(tmp_path, monkeypatch, capsys):
+    folder_of_pictures(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    assert main(["train", "--data", ".", *SMALL_PICTURES]) == 1
+    assert "lies in the folder of the pictures" in capsys.readouterr().err
+    assert main(["train", "--data", ".", *SMALL_PICTURES, "--out", "../a.pt"]) == 0
+
+
+def test_a_sample_that_you_changed_is_yours(tmp_path, capsys):
+    run_, out = tmp_path / "d.pt", tmp_path / "s"
+    assert main(["train", *FAST[:-2], "--steps", "1", "--out", str(run_)]) == 0
+    arguments = ["sample", "--checkpoint", str(run_), "--n", "3", "--out", str(out)]
+    assert main(arguments) == 0
+    assert main(arguments) == 0  # what it wrote itself it may replace
+    (out / "00001.png").write_bytes(b"mine")
+    assert main([*arguments[:-4], "--n", "1", "--out", str(out)]) == 0  # not in the way
+    assert (out / "00001.png").read_bytes() == b"mine"
+    assert main(arguments) == 1
+    assert "00001.png, not written by this command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--data", "pisc"], "there is no such folder"),
+        (["--gray", "--color"], "--gray and --color are both given"),
+        (["--device", "gpu"], "--device 'gpu' names no device"),
+        (["--patch", "0"], "patch=0"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_told(tmp_path, capsys, arguments, told):
+    out = ["--out", str(tmp_path / "x.pt")]
+    assert main(["train", *FAST, "--steps", "1", *out, *arguments]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_nothing_to_resume_is_told(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "x.pt")]
+    assert main(["train", *FAST, "--steps", "1", "--resume", *out]) == 0
+    assert "to resume: a new run starts" in capsys.readouterr().err

@@ -120,11 +120,16 @@ def read(path: Path | str, *formats: str) -> dict:
     return content
 
 
+def sha256(path: Path) -> str:
+    """The file's SHA-256, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def check_sum(path: Path) -> None:
     """Raise CheckpointError unless the file has the sum in SHA256SUMS beside it."""
     lines = (path.parent / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, name in map(str.split, lines)}
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sums[path.name]:
+    if sha256(path) != sums[path.name]:
         raise CheckpointError(
             f"{path} is not the file that came with the package (its sha256 differs): "
             "install the package again"

@@ -24,14 +24,21 @@ from ddpm_course.lab.classifier import features, predict, train_classifier
 from ddpm_course.lab.datasets import DATA, DataSet, load_data
 from ddpm_course.lab.drawing import draw, step_of
 from ddpm_course.lab.pretrained import Pretrained
-from ddpm_course.lab.runs import About, rank
+from ddpm_course.lab.runs import About, fingerprint, rank
 from ddpm_course.schedules import make_schedule
 from ddpm_course.unet import network_for
 
 
 def run_train(options: Namespace) -> None:
     settings = training.Settings(**_known(options, training.Settings))
-    out = options.out or Path(f"{Path(options.data).name or 'run'}.pt")
+    folder = Path(options.data).expanduser().resolve()
+    out = options.out or Path(f"{folder.name or 'run'}.pt")
+    if options.data not in DATA and folder in out.resolve().parents:
+        raise ValueError(
+            f"--out {out} lies in the folder of the pictures: give another place"
+        )
+    if options.resume and not (out.exists() or checkpoints.previous(out).exists()):
+        print(f"nothing at {out} to resume: a new run starts", file=sys.stderr)
     if not (options.resume or options.overwrite):
         for path in (out, *output.loss_files(out)):
             output.check_free(path, False)
@@ -110,7 +117,8 @@ def run_sample(options: Namespace) -> None:
         if options.gif:
             output.write_gif(frames, write("chain.gif"))
         report = {"n": len(x), "shape": list(model.shape)} | _how(model, options)
-        folder.write_record(report | {"files": names})
+        folder.write_record(report, names)
+    print(f"{len(x)} samples in {folder.path}, all in grid.png", file=sys.stderr)
     print(json.dumps(report, indent=1))
 
 
@@ -141,7 +149,7 @@ def run_evaluate(options: Namespace) -> None:
             seed=options.seed,
         )
         output.write_grid(x[:100] if x.ndim > 2 else x, write("grid.png"))
-        folder.write_record(report | {"files": ["grid.png"]})
+        folder.write_record(report, ["grid.png"])
     print(json.dumps(report, indent=1))
 
 
@@ -174,13 +182,18 @@ def _known(options: Namespace, settings: Any) -> dict:
 
 
 def _channels(options: Namespace) -> int | None:
+    if options.gray and options.color:
+        raise ValueError("--gray and --color are both given: choose one")
     return 1 if options.gray else 3 if options.color else None
 
 
 def _data(options: Namespace, name: str) -> DataSet:
     data = load_data(name, options.size, _channels(options))
-    if data.summary and rank() == 0:
-        print(data.summary, file=sys.stderr)
+    if rank() == 0 and data.summary:
+        split = f"{len(data.train)} to learn from, {len(data.test)} held out"
+        print(f"{data.summary}; {split}", file=sys.stderr)
+    if rank() == 0 and name in DATA and Path(name).is_dir():
+        print(f"{name} is the data set; for the folder say ./{name}", file=sys.stderr)
     return data
 
 
@@ -190,8 +203,8 @@ def _data_of(model: Pretrained, options: Namespace) -> DataSet:
     name = options.data or about.data
     if name not in DATA and not Path(name).expanduser().is_dir():
         raise ValueError(
-            f"{options.checkpoint} was trained on the folder {name!r}, which isn't "
-            "here: say where it is with --data FOLDER"
+            f"{options.checkpoint} was trained on the folder {name!r}, which is not "
+            "there: say where it is with --data FOLDER"
         )
     data = load_data(name, about.size, about.shape[0] if len(about.shape) > 1 else None)
     if tuple(data.train.shape[1:]) != about.shape:
@@ -199,22 +212,29 @@ def _data_of(model: Pretrained, options: Namespace) -> DataSet:
             f"--data {name} has elements of shape {tuple(data.train.shape[1:])}, the "
             f"network was trained on {about.shape}: give data of that shape"
         )
+    known = model.identity.get("data values")
+    if known and known != fingerprint(data.train):
+        print(
+            f"warning: {name} has changed since the network was trained: pictures that "
+            "it learned from may be held out now",
+            file=sys.stderr,
+        )
     return data
 
 
 def _name(data: str) -> str:
-    """A data set's name, or the last part of a folder's path."""
-    return data if data in DATA else Path(data).name
+    """A data set's name, or the last part of a folder's path and a slash."""
+    return data if data in DATA else f"{Path(data).name}/"
 
 
 def _about(options: Namespace, x: Tensor) -> About:
     shape = tuple(x.shape[1:])
-    step = 2 * options.patch
+    step = 2 * max(1, options.patch)
     if options.data not in DATA and any(side % step for side in shape[1:]):
         raise ValueError(
-            f"--size {'x'.join(map(str, shape[1:]))}: expected multiples of {step}, "
-            f"better of {2 * step}, since the network halves the pictures: a network "
-            "without that is many times slower"
+            f"--size {'x'.join(map(str, shape[1:]))}: expected multiples of {step} "
+            f"(better of {2 * step}) with --patch {options.patch}, since the network "
+            "halves the pictures: without that it is many times slower"
         )
     # evaluate may be called from another folder
     known = options.data in DATA

@@ -72,8 +72,9 @@ def load_data(
         return DataSet(train, test, train_labels, test_labels)
     if Path(name).expanduser().is_dir():
         return _of_folder(name, size, channels)
+    what = "is a file" if Path(name).is_file() else "there is no such folder"
     raise ValueError(
-        f"--data {name}: expected {', '.join(DATA)}, or a folder of pictures"
+        f"--data {name}: {what}; expected {', '.join(DATA)}, or a folder of pictures"
     )
 
 

@@ -32,8 +32,8 @@ def check_free(path: Path, overwrite: bool) -> None:
 class Folder:
     """A folder of results with a record, ``samples.json`` say, that lists the files.
 
-    What the record of an earlier call lists may be replaced, and is removed if the new
-    call does not write it; any other file of those names is yours.
+    What an earlier call wrote, and nobody has changed since, may be replaced, and is
+    removed if the new call does not write it. Any other file of those names is yours.
     """
 
     def __init__(self, path: Path, record: str, overwrite: bool) -> None:
@@ -51,25 +51,33 @@ class Folder:
             foreign.append(self.record.name)
         if foreign and not self.overwrite:
             raise FileExistsError(
-                f"{self.path} has {', '.join(foreign[:5])} already, from elsewhere: "
-                "give --overwrite to replace them, or another --out"
+                f"{self.path} already contains {', '.join(foreign[:5])}, not written "
+                "by this command, or changed since: give --overwrite to replace them, "
+                "or another --out"
             )
         yield lambda name: self.path / name
         for name in set(ours) - set(names):
             (self.path / name).unlink(missing_ok=True)
 
-    def write_record(self, report: dict) -> None:
-        text = json.dumps(report, indent=1, allow_nan=False)
+    def write_record(self, report: dict, names: list[str]) -> None:
+        sums = {name: checkpoints.sha256(self.path / name) for name in names}
+        text = json.dumps(report | {"files": sums}, indent=1, allow_nan=False)
         with checkpoints.replacing(self.record) as file:
             file.write(text.encode())
 
     def _listed(self) -> list[str]:
-        """The files of an earlier call; only plain names count."""
+        """The files of an earlier call as they were then; only plain names count."""
         try:
-            listed = json.loads(self.record.read_text(encoding="utf-8"))["files"]
+            text = self.record.read_text(encoding="utf-8")
+            listed = dict(json.loads(text)["files"])
         except (OSError, ValueError, KeyError, TypeError):
             return []
-        return [n for n in listed if isinstance(n, str) and Path(n).name == n]
+        files = {n: self.path / n for n in listed if Path(n).name == n}
+        return [
+            name
+            for name, path in files.items()
+            if not path.exists() or checkpoints.sha256(path) == listed[name]
+        ]
 
 
 def write_grid(x: Tensor, path: Path) -> None:

@@ -6,7 +6,7 @@ any code; ``weights/README.md`` has the commands that made them.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -32,12 +32,14 @@ CLASSIFIERS = ("digits", "fashion-mnist")
 class Pretrained:
     """A trained network with averaged weights, and what it takes to use it.
 
-    ``kind`` is what it predicts; ``about`` says what it was trained on and how.
+    ``kind`` is what it predicts; ``about`` says what it was trained on and how, and
+    ``identity`` has fingerprints of the schedule and the data.
     """
 
     network: nn.Module
     kind: str
     about: About
+    identity: dict = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,7 +92,8 @@ def load_network(path: Path | str) -> Pretrained:
     except RuntimeError as error:
         raise CheckpointError(f"{path}: {error}") from error
     kind = content["settings"]["kind"]
-    return Pretrained(network.eval().requires_grad_(False), kind, about)
+    identity = content.get("identity", {})
+    return Pretrained(network.eval().requires_grad_(False), kind, about, identity)
 
 
 def export(checkpoint: Path | str, out: Path | str) -> None:
@@ -102,7 +105,7 @@ def export(checkpoint: Path | str, out: Path | str) -> None:
     """
     about = load_network(checkpoint).about  # what can't be loaded is not worth keeping
     if about.data not in DATA:  # the path of your pictures is nobody's business
-        about = replace(about, data=Path(about.data).name)
+        about = replace(about, data=f"{Path(about.data).name}/")
     content = checkpoints.read(checkpoint)
     checkpoints.write(
         out,
@@ -111,6 +114,7 @@ def export(checkpoint: Path | str, out: Path | str) -> None:
             "step": content["step"],
             "settings": content["settings"],
             "about": asdict(about),
+            "identity": content.get("identity", {}),
             "loss": content["losses"][-1000:].mean().item(),
             "weights": content["ema"],
         },

@@ -253,18 +253,19 @@ class Run:
     def load(self) -> int:
         """Take the state of the checkpoint, or of the one before; the steps it has.
 
-        0 if there is none yet. Raises CheckpointError if there are files, but none
-        of them is a whole checkpoint of this run and this network.
+        0 if there is none yet. Raises CheckpointError if all files are damaged, or the
+        first whole one is not of this run and this network.
         """
         assert self.path
         paths = [p for p in (self.path, checkpoints.previous(self.path)) if p.exists()]
         failures = []
         for candidate in paths:
             try:
-                step = self._take(checkpoints.read(candidate), candidate)
-            except CheckpointError as error:
+                content = checkpoints.read(candidate)
+            except CheckpointError as error:  # damaged: try the one before
                 failures.append(str(error))
                 continue
+            step = self._take(content, candidate)  # that of another run is an error
             if failures:
                 warnings.warn(f"{failures[0]}; going on from {candidate}", stacklevel=5)
             return step
@@ -314,6 +315,11 @@ class Run:
         its = content["settings"] | content["about"] | content.get("identity", {})
         its |= {"steps": mine["steps"]}
         differing = [name for name in mine if mine[name] != its.get(name, mine[name])]
+        if differing == ["data values"]:
+            raise CheckpointError(
+                f"the data have changed since {path} was written (data values): resume "
+                "with those of then, or start a new run from its weights"
+            )
         if differing:
             told = ", ".join(f"{n}={its.get(n)!r} (now {mine[n]!r})" for n in differing)
             raise CheckpointError(
