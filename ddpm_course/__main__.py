@@ -83,6 +83,10 @@ def _number(text: str, least: int) -> int:
     return value
 
 
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def _count(text: str) -> int:
     return _number(text, 1)
 
@@ -156,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         "keep only what sampling needs of a checkpoint",
         "Write the averaged weights of a checkpoint, and what they were trained on.",
     )
-    add("checkpoint", type=Path, help="a checkpoint that train wrote")
+    add("checkpoint", type=_path, help="a checkpoint that train wrote")
     _out(add, Path("network.pt"), "the file to write")
 
     add = command(
@@ -173,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _out(add: Add, default: Path | None, help: str) -> None:
-    add("--out", type=Path, default=default, help=help)
+    add("--out", type=_path, default=default, help=help)
     add("--overwrite", action="store_true", help="replace what is there")
 
 
@@ -314,7 +318,7 @@ def _evaluate(command: Callable[..., Add]) -> None:
     )
     add(
         "--classifier",
-        type=Path,
+        type=_path,
         help="a file that classifier wrote, for the features of the Fréchet distance; "
         "digits and fashion-mnist have one in the package",
     )

@@ -154,7 +154,7 @@ def _idx_pair(
     if split not in _TRAIN_AND_TEST:
         raise ValueError(f"split={split!r}: expected 'train' or 'test'")
     prefix = _TRAIN_AND_TEST[split]
-    place = Path(folder or cache()) / name
+    place = Path(folder or cache()).expanduser() / name
     images, labels = (
         read_idx(fetch(f"{prefix}-{rest}.gz", name, place))
         for rest in ("images-idx3-ubyte", "labels-idx1-ubyte")
@@ -168,7 +168,8 @@ def cache() -> Path:
     # imported here, since some notebooks show a warning when it is imported
     import pooch
 
-    return Path(os.environ.get("DDPM_DATA") or pooch.os_cache("ddpm_course"))
+    named = os.environ.get("DDPM_DATA")
+    return Path(named or pooch.os_cache("ddpm_course")).expanduser()
 
 
 def read_idx(path: Path) -> np.ndarray:

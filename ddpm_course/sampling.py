@@ -151,10 +151,12 @@ def _linear_step(
     check_time(schedule, t, x_t)
     check_time(schedule, s, x_t, first=0, name="s")
     check_earlier(schedule, t, s)
-    on_x_t, on_x0, sigma = (
-        along_batch(number, x_t) for number in coefficients(schedule, t, s)
+    on_x_t, on_x0, sigma = coefficients(schedule, t, s)
+    x_s = (
+        along_batch(on_x_t, x_t) * x_t
+        + along_batch(on_x0, x_t) * x0_hat
+        + along_batch(sigma, x_t) * z
     )
-    x_s = on_x_t * x_t + on_x0 * x0_hat + sigma * z
     if not is_finite(x_s):  # one look instead of three; now name the one to blame
         check_data(schedule, x_t=x_t, x0_hat=x0_hat, z=z)
     return x_s
@@ -309,13 +311,11 @@ def in_chunks(denoiser: Denoise, chunk: int | None = None) -> Denoise:
 
     def denoise(x_t: Tensor, t: int | Tensor) -> Tensor:
         size = chunk or max(1, CALL_SIZE // max(1, x_t[:1].numel()))
-        parts = x_t.split(size) if len(x_t) > size else [x_t]
+        if len(x_t) <= size:
+            return like("denoiser(x_t, t)", denoiser(x_t, t), x_t)
+        parts = x_t.split(size)
         times = t.split(size) if isinstance(t, Tensor) else [t] * len(parts)
-        guesses = [
-            like("denoiser(x_t, t)", denoiser(x, time), x)
-            for x, time in zip(parts, times, strict=True)
-        ]
-        return torch.cat(guesses) if len(parts) > 1 else guesses[0]
+        return torch.cat([denoise(x, s) for x, s in zip(parts, times, strict=True)])
 
     return denoise
 

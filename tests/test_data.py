@@ -176,3 +176,12 @@ def test_a_file_that_is_not_idx_is_refused(tmp_path, content):
 def test_settings_that_make_no_sense_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_home_folder_is_understood(monkeypatch, fashion_mnist_folder):
+    monkeypatch.setenv("HOME", str(fashion_mnist_folder))
+    monkeypatch.setenv("USERPROFILE", str(fashion_mnist_folder))
+    monkeypatch.setenv("DDPM_DATA", "~")
+    assert data.cache() == fashion_mnist_folder
+    assert len(data.fashion_mnist("test")[0]) == 10_000
+    assert len(data.fashion_mnist("test", "~")[0]) == 10_000

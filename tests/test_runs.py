@@ -825,3 +825,12 @@ def test_nothing_to_resume_is_told(tmp_path, capsys):
     out = ["--out", str(tmp_path / "x.pt")]
     assert main(["train", *FAST, "--steps", "1", "--resume", *out]) == 0
     assert "to resume: a new run starts" in capsys.readouterr().err
+
+
+def test_an_out_in_the_home_folder_is_understood(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *FAST, "--steps", "1", "--out", "~/a.pt"]) == 0
+    assert main(["sample", "--checkpoint", "~/a.pt", "--n", "2", "--out", "~/s"]) == 0
+    assert (tmp_path / "a.pt").exists() and (tmp_path / "s" / "grid.png").exists()

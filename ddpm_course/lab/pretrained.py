@@ -63,7 +63,9 @@ def fashion_mnist() -> Pretrained:
 
 def file_of(name: str) -> Path:
     """A path, or "fashion-mnist" for the network that comes with the package."""
-    return WEIGHTS / "fashion_mnist.pt" if name == "fashion-mnist" else Path(name)
+    if name == "fashion-mnist":
+        return WEIGHTS / "fashion_mnist.pt"
+    return Path(name).expanduser()
 
 
 def load_network(path: Path | str) -> Pretrained:
