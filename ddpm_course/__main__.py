@@ -173,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     _out(add, Path("classifier.pt"), "the file to write")
     add("--steps", type=_count, default=1000, help="steps of 128 images")
     add("--seed", type=_seed, default=0, help="the same seed gives the same weights")
+    add("--device", help="where to compute: cpu, cuda or cuda:1")
     return parser
 
 

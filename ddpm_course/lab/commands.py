@@ -85,9 +85,10 @@ def run_classifier(options: Namespace) -> None:
             f"--data {options.data} has no labels: put the pictures of each class into "
             "a subfolder of its own, or use digits, mnist or fashion-mnist"
         )
+    images = data.train.to(_device(options))
     network = train_classifier(
-        data.train, data.train_labels, options.steps, options.seed, progress=True
-    )
+        images, data.train_labels, options.steps, options.seed, progress=True
+    ).cpu()
     right = predict(network, data.test) == data.test_labels
     about = {
         "data": _name(options.data),

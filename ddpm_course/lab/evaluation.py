@@ -128,9 +128,14 @@ def _frechet(name: str, file: Path | None, data: DataSet, *sets: Tensor) -> dict
     network = pretrained.load_classifier(file or name)
     sets = tuple(features(network, images) for images in sets)
     which = f"classifier {file}" if file else f"package's classifier of {name}"
-    return _beside_floor(metrics.frechet_distance, *sets) | {
-        "features": f"the {sets[0].shape[1]} of the {which}"
-    }
+    n, count = sets[0].shape
+    found = _beside_floor(metrics.frechet_distance, *sets)
+    found["features"] = f"the {count} of the {which}"
+    if n < 2 * count:
+        found["note"] = (
+            f"{n} samples are few for {count} features: the distance mostly says so"
+        )
+    return found
 
 
 def _beside_floor(
