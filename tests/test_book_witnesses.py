@@ -202,7 +202,7 @@ def flipped_functions(module, name):
 #: The equations whose code calls a function of the package.
 CALLERS = defaultdict(list)
 for equation in LEDGER.values():
-    for function in witnesses.functions(str(equation.code)):
+    for function in sorted(witnesses.functions(str(equation.code))):
         CALLERS[function].append(equation)
 
 
