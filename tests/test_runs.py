@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import torchrun
 from test_training import SCHEDULE, SMALL, interrupted, network, points, run, weights
 
 from ddpm_course.__main__ import main
@@ -544,13 +545,7 @@ def test_processes_that_disagree_stop_with_an_error(tmp_path, settings, data, na
     script = tmp_path / "worker.py"
     paths = [os.path.dirname(__file__)]
     script.write_text(WORKER.format(paths=paths, settings=settings, data=data))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*command, "--nproc-per-node=2", str(script)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = torchrun(script)
     assert f"REFUSED the processes differ in {named}" in done.stdout, done.stderr
 
 
@@ -698,13 +693,7 @@ def test_processes_of_which_one_has_no_checkpoint_are_refused(tmp_path):
         .replace("try:", f"path = '{tmp_path}/%d.pt' % rank\ntry:")
     )
     interrupted(tmp_path / "0.pt", 4)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*command, "--nproc-per-node=2", str(script)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = torchrun(script)
     assert "REFUSED the processes differ in steps done" in done.stdout, done.stderr
 
 

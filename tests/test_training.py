@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import torchrun
 from torch import nn
 
 from ddpm_course import checks, training
@@ -515,13 +516,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
         textwrap.dedent(WORKER).format(paths=[os.path.dirname(__file__)], out=str(out)),
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*command, "--nproc-per-node=2", str(script)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    done = torchrun(script)
     assert done.returncode == 0, done.stderr
     assert torch.allclose(torch.load(out), weights(run()), atol=1e-6)
 
