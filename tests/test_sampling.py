@@ -470,6 +470,16 @@ def test_a_step_that_branches_at_a_large_value_is_not_tried_on_other_values():
     assert len(largest) == 50 and max(largest) < 10
 
 
+def test_a_guess_of_another_shape_is_refused_whatever_the_step():
+    """A step of your own would broadcast it."""
+
+    def step(schedule, x_t, x0_hat, t, s, z):
+        return 0.5 * x_t + 0.5 * x0_hat
+
+    with pytest.raises(ValueError, match=r"denoiser\(x_t, t\) has shape \(4, 1\)"):
+        sample(lambda x, t: x[:, :1], SHORT, (4, 2), step=step)
+
+
 # --- coefficients -----------------------------------------------------------------
 
 

@@ -166,6 +166,25 @@ def test_loss_falls_and_the_average_follows_the_weights():
     assert 0 < (difference[0] - difference[1]).abs().max() < 0.5
 
 
+def test_the_first_average_is_a_tenth_of_the_start():
+    """The warm-up counts from step 0: its decay there is (1 + 0) / (10 + 0)."""
+    start = torch.cat([p.flatten() for p in network().parameters()])
+    trained = run(replace(SMALL, steps=1, warmup=0, lr=0.1))
+    model, ema = (
+        torch.cat([p.detach().flatten() for p in part.parameters()])
+        for part in (trained.model, trained.ema)
+    )
+    torch.testing.assert_close(ema, 0.1 * start + 0.9 * model)
+
+
+def test_the_network_trains_in_train_mode():
+    """Dropout is on; of a network that was in eval mode, too."""
+    modes, model = [], network().eval()
+    model.register_forward_pre_hook(lambda *_: modes.append(model.training))
+    run(model=model)
+    assert modes == [True] * 12
+
+
 def test_gradients_are_clipped(monkeypatch):
     norms = []
     step = torch.optim.Adam.step
