@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ddpm_course.__main__ import main
-from ddpm_course.lab import checkpoints, output
+from ddpm_course.lab import checkpoints, evaluation, output
 from ddpm_course.lab.datasets import load_data
 from ddpm_course.unet import network_for
 
@@ -264,3 +264,21 @@ def test_help_of_each_command(capsys):
             main([name, "--help"])
         said = capsys.readouterr().out
         assert "default" in said and "usage" in said
+
+
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_evaluate_bounds_held_out_data_with_the_variance_asked_for(
+    runs, tmp_path, monkeypatch, variance
+):
+    seen = {}
+
+    def bits(model, x0, **options):
+        seen.update(options, x0=x0)
+        return {}
+
+    monkeypatch.setattr(evaluation, "bits", bits)
+    arguments = ["--checkpoint", str(runs / "digits.pt"), "--out", str(tmp_path)]
+    arguments += ["--n", "4", "--images", "7", "--steps", "2", "--seed", "5"]
+    assert main(["evaluate", *arguments, "--variance", variance]) == 0
+    assert torch.equal(seen["x0"], load_data("digits").test[:7])
+    assert seen["variance"] == variance and seen["seed"] == 5
