@@ -7,6 +7,7 @@ Anything else raises TypeError or ValueError before a figure is made.
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
@@ -21,24 +22,31 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-GREY = "#7d7d7d"  # legible on white and on near-black
-#: A color and a dash for each schedule; either alone tells them apart.
+#: Text. Contrast 4.6 on white, and on the black ground of figures in dark mode.
+GREY = "#757575"
+#: A color and a dash for each schedule; either alone tells them apart. The colors are
+#: as bright as GREY, so that text can have them too.
 SCHEDULE_STYLE: dict[str, dict] = {
-    "linear": {"color": "#d55e00", "linestyle": "-"},
-    "quadratic": {"color": "#cc79a7", "linestyle": "--"},
-    "cosine": {"color": "#2f8fd0", "linestyle": "-."},
-    "sigmoid": {"color": "#009e73", "linestyle": (0, (5, 1))},
+    "linear": {"color": "#c25500", "linestyle": "-"},
+    "quadratic": {"color": "#a46085", "linestyle": "--"},
+    "cosine": {"color": "#277bb4", "linestyle": "-."},
+    "sigmoid": {"color": "#008661", "linestyle": (0, (5, 1))},
 }
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the book: transparent, gray text, light grid."""
+    """Set matplotlib's defaults for the book: transparent, gray text, light grid.
+
+    Text of 11 points is legible on a phone in figures up to 6 inches wide. In a notebook
+    figures get twice the pixels, for sharp screens.
+    """
     colors = [style["color"] for style in SCHEDULE_STYLE.values()]
     plt.rcParams.update(
         {
             "figure.facecolor": "none",
             "axes.facecolor": "none",
             "savefig.facecolor": "none",
+            "figure.figsize": (6, 3.5),
             "figure.dpi": 110,
             "figure.constrained_layout.use": True,
             "font.size": 11,
@@ -59,6 +67,8 @@ def use_style() -> None:
             "axes.prop_cycle": plt.cycler(color=colors),
         }
     )
+    if "matplotlib_inline.backend_inline" in sys.modules:  # in a notebook
+        sys.modules["matplotlib_inline.backend_inline"].set_matplotlib_formats("retina")
 
 
 def to_pixels(images: Tensor) -> Tensor:

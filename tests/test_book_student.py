@@ -55,6 +55,9 @@ class Lookup:
     def image(self, path):
         return {"_static/a.svg": "https://site/_static/a.svg"}[path]
 
+    def source(self, ids):
+        return f"In {ids}", "{ref}`row <sec-a>`"
+
     def citation(self, key, textual):
         return f"[Ho (2020)]({key})" if textual else f"[Ho, 2020]({key})"
 
@@ -86,6 +89,13 @@ def plain(text):
         ("```{note}\nCareful: {eq}`closed-form`.\n```", "> **Note.** Careful: (1.8)."),
         ("```{tip} Now\n```", "> **Tip.** Now"),
         ("```{admonition} Look\n:class: tip\na\n\nb\n```", "> **Look.** a\n>\n> b"),
+        ("```{margin} By the way\nb\n```", "> **By the way.** b"),
+        (
+            "```{source} slides/a\nThey say $a$.\n```",
+            "> **In slides/a.** They say $a$.\n>\n"
+            "> [row](https://site/1.html#one-step)",
+        ),
+        ("a\n\n```{course-map}\n```\n\nb", "a\n\nb"),
         (
             ":::{dropdown} More\ntext\n:::",
             "<details><summary>More</summary>\n\ntext\n\n</details>",

@@ -1,7 +1,7 @@
 """The few Sphinx hooks that the book needs.
 
-``pages`` makes the tables of the notation and of the concordance, ``student`` the
-student notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
+``pages`` makes tables, source notes and the course map, ``student`` the student
+notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
 ``folds`` hides proofs and solutions until they are asked for.
 """
 
@@ -20,6 +20,8 @@ from . import buttons, folds, pages, site, student
 def setup(app: Sphinx) -> dict:
     app.add_directive("notation", pages.NotationTable)
     app.add_directive("concordance", pages.Concordance)
+    app.add_directive("source", pages.Source)
+    app.add_directive("course-map", pages.CourseMap)
     app.add_post_transform(folds.Proofs)
     app.add_post_transform(folds.Solutions)
     app.connect("config-inited", site.check)

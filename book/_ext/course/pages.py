@@ -1,4 +1,4 @@
-"""Tables that are made from data: the notation and the concordance."""
+"""Pieces of pages that are made from data: tables, source notes, the map."""
 
 from functools import cache
 from itertools import groupby
@@ -9,6 +9,7 @@ import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
+from sphinx_book_theme.directives import Margin
 
 from ddpm_course.equations import LEDGER, NOTATION
 
@@ -19,6 +20,17 @@ CHAPTERS = {
     int(path.name[:2]): path.read_text(encoding="utf-8")
     for path in BOOK.glob("[0-9][0-9]_*.ipynb")
 }
+
+
+#: How a source note names the documents.
+DOCUMENTS = {
+    "slides": "the slides",
+    "elbo": "the lecture on the ELBO",
+    "training": "the lecture on training",
+    "sampling": "the lecture on sampling",
+}
+#: The steps of the course map, one a chapter.
+STEPS = ("Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling")
 
 
 class _FromMarkdown(SphinxDirective):
@@ -59,6 +71,59 @@ class Concordance(_FromMarkdown):
             lines += ["", f"**{_text(place)}**", ""]
             for row in there:
                 lines += [f"- {_quote(row)}\\", f"  → {_where(row)}"]
+        return lines
+
+    def run(self) -> list:
+        """The rows, each with its id as an anchor and a label."""
+        (container,) = super().run()
+        rows = [r for r in rows_of_concordance() if r["document"] == self.arguments[0]]
+        labels = self.env.get_domain("std").anonlabels
+        for row, item in zip(rows, container.findall(nodes.list_item), strict=True):
+            anchor = nodes.make_id(row["id"])
+            item["ids"].append(anchor)
+            labels[row["id"]] = self.env.docname, anchor
+        return [container]
+
+
+class Source(Margin):
+    """``{source} slides/forward-1/data``: what the documents say, in the margin.
+
+    The arguments are ids of rows of ``concordance.yml``; links to the rows and to their
+    reading notes follow the text.
+    """
+
+    def run(self) -> list:
+        try:
+            title, links = source(self.arguments[0])
+        except KeyError as error:
+            raise self.error(f"no row {error} in {CONCORDANCE.name}") from None
+        self.arguments[0] = title
+        self.options["class"] = ["source"]
+        self.content += StringList(["", links], source=CONCORDANCE.name)
+        return super().run()
+
+
+def source(ids: str) -> tuple[str, str]:
+    """(title, Markdown links to the rows and their notes). KeyError: no such row."""
+    by_id = {row["id"]: row for row in rows_of_concordance()}
+    rows = [by_id[i] for i in ids.split()]
+    names = dict.fromkeys(DOCUMENTS[row["document"]] for row in rows)
+    links = [f"{{ref}}`{row['place']} <{row['id']}>`" for row in rows]
+    notes = {row.get(key) for row in rows for key in ("slip", "note")} - {None}
+    links += [f"{{ref}}`note <{note}>`" for note in sorted(notes)]
+    return f"In {' and '.join(names)}", " · ".join(dict.fromkeys(links))
+
+
+class CourseMap(_FromMarkdown):
+    """``{course-map}``: the seven steps of the course, this chapter's emphasized."""
+
+    def lines(self) -> list[str]:
+        here = Path(self.env.docname).name[:2]
+        lines = []
+        for number, step in enumerate(STEPS, start=1):
+            (path,) = BOOK.glob(f"{number:02}_*.ipynb")
+            text = f"**{step}**" if here == path.name[:2] else step
+            lines.append(f"{number}. [{text}]({path.name})")
         return lines
 
 

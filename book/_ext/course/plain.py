@@ -20,6 +20,7 @@ class Lookup(Protocol):
     def term(self, term: str) -> str: ...
     def citation(self, key: str, textual: bool) -> str: ...
     def image(self, path: str) -> str: ...
+    def source(self, ids: str) -> tuple[str, str]: ...
     def page(self, docname: str | None = None, anchor: str = "") -> str: ...
 
 
@@ -27,7 +28,10 @@ _FENCE = re.compile(
     r"(?P<mark>`{3,}|~{3,}|:{3,})\s*(?:\{(?P<name>[\w:-]+)\})?(?P<rest>.*)"
 )
 _OPTION = re.compile(r":([\w-]+):\s*(.*)")
-_BOXES = {"note", "tip", "hint", "important", "warning", "caution", "seealso", "margin"}
+_BOXES = {"note", "tip", "hint", "important", "warning", "caution", "seealso"}
+
+#: Boxes whose argument is their title.
+_TITLED = {"admonition", "margin", "source"}
 
 
 def to_plain(
@@ -99,9 +103,14 @@ def _directive(
         return f"### {number} ({plain(argument)})\n\n{plain(body)}"
     if name == "solution":
         return _solution_link(argument, lookup)
-    if name in _BOXES or name == "admonition":
-        title = plain(argument) if name == "admonition" else name.capitalize()
-        lead = body if name == "admonition" else f"{argument}\n{body}"
+    if name == "course-map":
+        return ""
+    if name == "source":
+        argument, links = lookup.source(argument)
+        body = f"{body}\n\n{links}"
+    if name in {*_BOXES, *_TITLED}:
+        title = plain(argument) if name in _TITLED else name.capitalize()
+        lead = body if name in _TITLED else f"{argument}\n{body}"
         text = plain(lead).strip()
         gap = " " if text[:1].isalnum() or text[:1] in "$*[(" else "\n\n"
         quoted = f"**{title}.**{gap}{text}".splitlines()

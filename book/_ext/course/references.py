@@ -5,7 +5,7 @@ from pathlib import Path
 from docutils.nodes import make_id
 from sphinx.application import Sphinx
 
-from . import site
+from . import pages, site
 from .plain import Unresolved
 
 
@@ -54,6 +54,8 @@ class References:
             docname, anchor, title = self.std.labels[label]
             if not label.startswith("ex-"):
                 return title, self.page(docname, anchor)
+        if "/" in label and label in self.std.anonlabels:  # a row of the concordance
+            return label, self.page(*self.std.anonlabels[label])
         return self.numbered(label)
 
     def document(self, path: str) -> tuple[str, str]:
@@ -91,6 +93,10 @@ class References:
         text = f"{who} ({year})" if textual else f"{who}, {year}"
         address = self.page(found[0].bibliography_key.docname, found[0].citation_id)
         return f"[{text}]({address})"
+
+    def source(self, ids: str) -> tuple[str, str]:
+        """(title, links) of a source note."""
+        return pages.source(ids)
 
     def image(self, path: str) -> str:
         """The address of a picture in ``_static``, which the site has as it is."""
