@@ -37,8 +37,8 @@ SCHEDULE_STYLE: dict[str, dict] = {
 def use_style() -> None:
     """Set matplotlib's defaults for the book: transparent, gray text, light grid.
 
-    Text of 11 points is legible on a phone in figures up to 6 inches wide. In a notebook
-    figures get twice the pixels, for sharp screens.
+    Text of 11 points is legible on a phone in figures up to 6 inches wide. In a
+    notebook figures get twice the pixels, for sharp screens.
     """
     colors = [style["color"] for style in SCHEDULE_STYLE.values()]
     plt.rcParams.update(

@@ -1,7 +1,8 @@
 """Does a chapter survive a reader who steps back?
 
-After *Run all*, each cell is run again: alone, and after its two predecessors, each time
-with the names as they were at the end. What it prints may differ; it must not fail.
+After *Run all*, each cell is run again: alone, and after its two predecessors, each
+time with the names as they were at the end. What it prints may differ; it must not
+fail.
 
 ``python tests/rerun.py book/05_unet.ipynb ...`` prints the cells that fail.
 """
