@@ -53,6 +53,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def rerun(session: nox.Session) -> None:
+    """Run each cell of chapters (paths after ``--``, or all) again after the whole."""
+    session.install(*PINS, "-e", ".", "ipykernel", "nbformat")
+    chapters = session.posargs or map(str, CHAPTERS)
+    session.run("python", "tests/rerun.py", *chapters, env=ONE_THREAD)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, notebooks included, and types."""
     session.install(*PINS, "-e", ".", "mypy", "ruff")

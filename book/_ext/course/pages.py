@@ -1,5 +1,7 @@
 """Pieces of pages that are made from data: tables, source notes, the map."""
 
+import json
+import re
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +24,9 @@ CHAPTERS = {
 }
 
 
+_LABELED = re.compile(
+    r"\$\$(?P<latex>(?:(?!\$\$).)+)\$\$[ \t]*\((?P<label>[\w-]+)\)", re.S
+)
 #: How a source note names the documents.
 DOCUMENTS = {
     "slides": "the slides",
@@ -112,6 +117,36 @@ def source(ids: str) -> tuple[str, str]:
     notes = {row.get(key) for row in rows for key in ("slip", "note")} - {None}
     links += [f"{{ref}}`note <{note}>`" for note in sorted(notes)]
     return f"In {' and '.join(names)}", " · ".join(dict.fromkeys(links))
+
+
+class Formula(_FromMarkdown):
+    """``{formula} closed-form``: an equation of a chapter, printed again elsewhere.
+
+    It is copied from the chapter, so that it stands in one place only.
+    """
+
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        label = self.arguments[0]
+        try:
+            latex = formulas()[label]
+        except KeyError:
+            raise self.error(f"no chapter has an equation {label!r}") from None
+        return ["$$", *latex.strip().splitlines(), "$$"]
+
+
+@cache
+def formulas() -> dict[str, str]:
+    """The LaTeX of every labeled equation, as its chapter prints it."""
+    cells = [
+        cell["source"]
+        for text in CHAPTERS.values()
+        for cell in json.loads(text)["cells"]
+        if cell["cell_type"] == "markdown"
+    ]
+    found = _LABELED.finditer("\n\n".join("".join(source) for source in cells))
+    return {match["label"]: match["latex"] for match in found}
 
 
 class CourseMap(_FromMarkdown):

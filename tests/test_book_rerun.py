@@ -1,0 +1,31 @@
+"""A chapter survives a reader who steps back; see rerun.py.
+
+Here are the chapters that train nothing. `nox -s rerun` takes the others.
+"""
+
+import nbformat
+import pytest
+from rerun import failures
+from witnesses import BY_NUMBER
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", [1, 2, 3, 4])
+def test_every_cell_can_be_run_again(chapter):
+    assert failures(BY_NUMBER[chapter]) == []
+
+
+def test_a_name_that_a_later_cell_takes_is_found(tmp_path):
+    code = nbformat.v4.new_code_cell
+    cells = [code("x = 1"), code("print(x + 1)"), code('x = "a symbol"')]
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    (failed,) = failures(path)
+    assert failed.startswith("cell 1 alone: TypeError")
+
+
+def test_a_chapter_that_fails_at_once_says_where(tmp_path):
+    cells = [nbformat.v4.new_code_cell("1 / 0")]
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    assert failures(path) == ["cell 0: ZeroDivisionError: division by zero"]
