@@ -4,6 +4,7 @@
 the other, each with all images side by side. The page's style sheet runs through them.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,24 +12,27 @@ from PIL import Image
 
 from ddpm_course.lab.pretrained import fashion_mnist
 from ddpm_course.plotting import tiled, to_pixels
-from ddpm_course.sampling import reverse_process
+from ddpm_course.sampling import ancestral_step, reverse_process
 
 PICTURE = Path(__file__).parent / "_static" / "from_noise.jpg"
-IMAGES, COLUMNS, STEPS, SEED = 24, 8, 90, 6
-#: A frame after every third step.
-EVERY = 3
+IMAGES, COLUMNS, STEPS, SEED = 24, 8, 30, 6
 
 
 def frames() -> torch.Tensor:
-    """(STEPS / EVERY + 1, 1, H, W): all images, from pure noise to clothes."""
+    """(STEPS + 1, 1, H, W): all images, from pure noise to clothes."""
     pretrained = fashion_mnist()
     denoiser = pretrained.denoiser()
     generator = torch.Generator().manual_seed(SEED)
     x = torch.randn(IMAGES, *pretrained.shape, generator=generator)
     chain = reverse_process(
-        denoiser, denoiser.schedule, x, steps=STEPS, generator=generator
+        denoiser,
+        denoiser.schedule,
+        x,
+        step=partial(ancestral_step, variance="beta_tilde"),
+        steps=STEPS,
+        generator=generator,
     )
-    states = [x] + [x_s for k, (_, x_s, _) in enumerate(chain, 1) if k % EVERY == 0]
+    states = [x, *(x_s for _, x_s, _ in chain)]
     return torch.stack([tiled(state, COLUMNS) for state in states])
 
 
