@@ -31,14 +31,14 @@ _TELESCOPE = Exercise(
     difficulty="easy",
     minutes=10,
     reference=_LEFT,
-    meaning="Two factors are left at each end, since the product is two telescopes in "
-    "one: odd times and even times.",
+    meaning="Two factors are left at each end, because the product is two telescopes "
+    "in one: odd times and even times.",
     hint="Write the factors for T = 6 on one line, numerators above, denominators "
     "below, and cross out what appears in both.",
     mistakes={
         "neighbors": Mistake(
             q_0(T) / q_0(1),
-            "That is the product from the slides, whose factors compare neighbors. "
+            "That is the product in the text, whose factors compare neighbors. "
             "Here the two times in a factor are two apart.",
         ),
         "even times alone": Mistake(
@@ -103,12 +103,12 @@ _BACKWARD = _divergence(sp.log(_VAR), 1 / _VAR, abar_T * x_0**2 / _VAR)
 
 _OTHER_WAY = Exercise(
     number="2.2",
-    title="The other way round",
+    title="The other way around",
     difficulty="medium",
     minutes=10,
     reference=_BACKWARD,
     meaning="It is not L_T: a divergence depends on which density comes first. Near "
-    "pure noise the two are almost alike.",
+    "pure noise the two are almost equal.",
     hint="Find out what mean_1, var_1, mean_2 and var_2 are here, then put them into "
     "the formula for two Gaussians.",
     mistakes={
@@ -180,8 +180,8 @@ _BEST_VARIANCE = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_BEST,
-    meaning="What is uncertain for one who knows x_0, and what the model's mean gets "
-    "wrong besides. Over all pixels and images one takes the mean of the square.",
+    meaning="The posterior's variance plus the squared error of the model's mean. To "
+    "use one variance for all pixels and images, average the squared error over them.",
     hint="Call the variance w, write the term as a function of w, and set its "
     "derivative to 0. The derivative of log w is 1/w.",
     mistakes={
@@ -264,7 +264,8 @@ _BITS = Exercise(
     difficulty="medium",
     minutes=10,
     reference=_bits(),
-    meaning="All steps summed, images averaged, in bits for each number of an image.",
+    meaning="You sum over the steps, average over the images, and count bits for each "
+    "coordinate.",
     hint="For one image: add all its terms, divide by the number of its coordinates, "
     "and turn nats into bits. Then average over the images.",
     inputs=(
@@ -373,8 +374,8 @@ _BUGS = Exercise(
     difficulty="hard",
     minutes=20,
     reference=_kl(),
-    meaning="All three bugs are gone. Two of them are invisible when the variances are "
-    "equal, so test such code with unequal ones.",
+    meaning="You fixed all three bugs. Two of them are invisible when the variances "
+    "are equal, so test such code with unequal ones.",
     hint="Compare the lines with the equation, one after another, or your numbers "
     "with torch.distributions.kl_divergence.",
     inputs=(_gaussians(3, 1, 4, 4), _gaussians(2, 3, 2, 5), _gaussians(1, 2, 3, 3)),
