@@ -5,6 +5,7 @@ Here are the chapters that train nothing. `nox -s rerun` takes the others.
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from rerun import failures
 from witnesses import BY_NUMBER
 
@@ -29,3 +30,17 @@ def test_a_chapter_that_fails_at_once_says_where(tmp_path):
     path = tmp_path / "chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     assert failures(path) == ["cell 0: ZeroDivisionError: division by zero"]
+
+
+def test_a_picture_of_something_else_is_found(tmp_path):
+    draw = "import matplotlib.pyplot as plt\nplt.plot([0, 1])\nplt.show()"
+    cell = nbformat.v4.new_code_cell(draw.replace("[0, 1]", "[1, 0]"))
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(notebook, path)
+    assert failures(path) == []
+    cell.source = draw
+    nbformat.write(notebook, path)
+    (failed,) = failures(path)
+    assert failed.startswith("cell 0 draws another picture: a block of it is 0.")
