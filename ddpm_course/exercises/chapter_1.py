@@ -56,7 +56,7 @@ _KEEP_VARIANCE = Exercise(
         ),
         "variance squared": Mistake(
             sp.sqrt(1 - beta_t**2),
-            "You squared one time too many: beta_t is already a variance.",
+            "You squared once too often: beta_t is already a variance.",
         ),
         "squared where a root belongs": Mistake(
             (1 - beta_t) ** 2,
@@ -204,8 +204,8 @@ _THREE_STEPS = Exercise(
         ),
         "undamped variances": Mistake(
             _b1 + _b2 + _b3,
-            "You added three variances as they were when each noise was added. Later "
-            "steps shrink the earlier noise, just as they shrink the image.",
+            "You added the variances that the three noises start with. Later steps "
+            "shrink the earlier noise, just as they shrink the image.",
         ),
         "undamped standard deviations": Mistake(
             (sp.sqrt(_b1) + sp.sqrt(_b2) + sp.sqrt(_b3)) ** 2,
@@ -232,8 +232,8 @@ _THREE_STEPS = Exercise(
         ),
         "product of the noises": Mistake(
             _b1 * _b2 * _b3,
-            "You multiplied the variances of the noises. The image's factors "
-            "multiply; what do independent noises do?",
+            "You multiplied the variances of the noises. Factors in front of the "
+            "image multiply; what do the variances of independent noises do?",
         ),
         "one step too few": Mistake(
             1 - _a1 * _a2,
@@ -245,8 +245,8 @@ _THREE_STEPS = Exercise(
         ),
         "the last noise alone": Mistake(
             _b3,
-            "That is the variance that the last step adds. What is left of the two "
-            "before it?",
+            "That is the variance that the last step adds. How much is left of the "
+            "two noises before it?",
         ),
     },
 )
@@ -422,8 +422,8 @@ _HALF_WAY = Exercise(
         ),
         "a sum for a product": Mistake(
             _first(1 - _LINEAR.beta.cumsum(0) < 0.5),
-            "You subtract the betas one after another. Each step takes its share of "
-            "what is left, so the shares that remain multiply.",
+            "You subtract the betas one after another. But each step takes its share "
+            "of what is left, so the shares that remain multiply.",
         ),
         "the cosine schedule": Mistake(
             _first(make_schedule("cosine").snr < 1),
