@@ -2,7 +2,9 @@
 
 ``pages`` makes tables, source notes and the course map, ``student`` the student
 notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
-``folds`` hides proofs and solutions until they are asked for.
+``folds`` hides proofs and solutions until they are asked for. ``weight`` keeps pages
+light, ``assistive`` within reach of a keyboard and a screen reader. ``meta`` presents
+the site to search engines and lost visitors, ``previews`` what links lead to.
 """
 
 import sys
@@ -14,17 +16,20 @@ from sphinx.application import Sphinx
 # ``jupyter-book build .`` works where the package is not installed.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from . import buttons, folds, pages, site, student
+from . import buttons, folds, pages, site, student, weight
 
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("notation", pages.NotationTable)
     app.add_directive("concordance", pages.Concordance)
     app.add_directive("source", pages.Source)
+    app.add_directive("formula", pages.Formula)
     app.add_directive("course-map", pages.CourseMap)
     app.add_post_transform(folds.Proofs)
     app.add_post_transform(folds.Solutions)
     app.connect("config-inited", site.check)
+    app.connect("config-inited", weight.slim_mathjax)
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("build-finished", student.write_all)
+    app.connect("build-finished", weight.shrink_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
