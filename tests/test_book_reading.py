@@ -77,7 +77,7 @@ def chapter(browser, site):
 PROOFS = """() => [...document.querySelectorAll("div.proven > a")].map(mark => {
   const target = document.getElementById(mark.hash.slice(1));
   const fold = target?.closest("details.proof");
-  const back = [...fold?.querySelectorAll("summary a") ?? []].map(a => a.hash.slice(1));
+  const back = [...fold?.querySelectorAll(".back a") ?? []].map(a => a.hash.slice(1));
   const equation = mark.parentElement.querySelector(".math");
   return {
     name: mark.getAttribute("aria-label"),
