@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 # ``jupyter-book build .`` works where the package is not installed.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from . import assistive, buttons, folds, pages, site, student, weight
+from . import assistive, buttons, folds, meta, pages, site, student, weight
 
 
 def setup(app: Sphinx) -> dict:
@@ -29,9 +29,12 @@ def setup(app: Sphinx) -> dict:
     app.add_post_transform(folds.Solutions)
     app.add_post_transform(assistive.ProofLinks)
     app.connect("config-inited", site.check)
+    app.connect("config-inited", meta.set_address)
     app.connect("config-inited", weight.slim_mathjax)
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("html-page-context", assistive.mend)
+    app.connect("html-page-context", meta.describe)
     app.connect("build-finished", student.write_all)
+    app.connect("build-finished", meta.write_all)
     app.connect("build-finished", weight.shrink_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: What Jupyter Book fills in where ``_config.yml`` has no ``repository.url``.
 _JUPYTER_BOOK = "https://github.com/executablebooks/jupyter-book"
 
+#: What ``_config.yml`` has until the course is published.
+_PLACEHOLDER = ("ORGANISATION", "REPOSITORY")
+
 _GITHUB = re.compile(
     r"((https?|ssh|git)://)?([^@/\s]+@)?(www\.)?github\.com[/:]"
     r"(?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(\.git)?/*",
@@ -78,6 +81,12 @@ def address(app: Sphinx) -> str:
     if app.config.html_baseurl:
         return app.config.html_baseurl.rstrip("/") + "/"
     return parse(app.config.html_theme_options["repository_url"]).pages
+
+
+def is_published(app: Sphinx) -> bool:
+    """Whether ``_config.yml`` has an address, or still the placeholder."""
+    given = parse(app.config.html_theme_options["repository_url"])
+    return bool(app.config.html_baseurl) or given != _PLACEHOLDER
 
 
 def notebook(docname: str) -> str:
