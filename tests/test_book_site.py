@@ -139,16 +139,6 @@ def test_text_is_legible(browser, site, pages, scheme):
             assert ratios and min(ratios) >= 4.5, (selector, min(ratios, default=0))
 
 
-def test_figures_keep_their_colours_in_dark_mode(browser, site):
-    url = urljoin(site, "book/01_forward_process.html")
-    with Visit(browser, url, 1280, "dark") as (page, _):
-        looks = page.eval_on_selector_all(
-            "article img",
-            "all => all.map(getComputedStyle).map(s => [s.filter, s.backgroundColor])",
-        )
-    assert looks and all(look == ["none", "rgba(0, 0, 0, 0)"] for look in looks)
-
-
 def test_the_slider_moves_without_a_kernel(browser, site):
     url = urljoin(site, "book/01_forward_process.html")
     with Visit(browser, url, 390, "light") as (page, _):
