@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 # ``jupyter-book build .`` works where the package is not installed.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from . import assistive, buttons, folds, meta, pages, site, student, weight
+from . import assistive, buttons, folds, meta, pages, previews, site, student, weight
 
 
 def setup(app: Sphinx) -> dict:
@@ -36,5 +36,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", meta.describe)
     app.connect("build-finished", student.write_all)
     app.connect("build-finished", meta.write_all)
+    app.connect("build-finished", previews.keep_all)
     app.connect("build-finished", weight.shrink_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
