@@ -1,0 +1,507 @@
+"""The site is within reach of keyboards, screen readers, phones, slow lines, paper."""
+
+import re
+import sys
+from types import SimpleNamespace
+from urllib.parse import urljoin
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from helpers import ROOT
+from test_book_site import Visit
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from course import meta
+from course import site as addresses
+
+FIRST, SECOND = "book/01_forward_process.html", "book/02_elbo.html"
+#: What a page and all that it loads may weigh, without its pictures, uncompressed.
+HEAVIEST = 2_500_000
+
+WEIGHT = """async () => {
+  await document.fonts.ready;
+  const loaded = performance.getEntriesByType("resource")
+    .filter(r => !/\\.(png|jpe?g|svg|gif)\\b/.test(r.name));
+  const page = performance.getEntriesByType("navigation");
+  return [...page, ...loaded].reduce((sum, r) => sum + r.decodedBodySize, 0);
+}"""
+
+#: Formulas: how many, how many of them say nothing, and which are tab stops needlessly.
+FORMULAS = """() => {
+  const all = [...document.querySelectorAll("mjx-container")];
+  const scrolls = e => e.scrollWidth > e.clientWidth + 1;
+  return {
+    all: all.length,
+    mute: all.filter(e => !e.ariaLabel && !e.querySelector("mjx-assistive-mml math"))
+      .length,
+    stops: all.flatMap(e => [e, ...e.querySelectorAll("*")])
+      .filter(e => e.tabIndex >= 0 && !scrolls(e)).length,
+  };
+}"""
+
+#: What can be scrolled sideways, as it stands and with all that is folded.
+SIDEWAYS = """async () => {
+  const scrollers = () => [...document.querySelectorAll("article *")].filter(e =>
+    e.clientWidth && e.scrollWidth > e.clientWidth + 1
+    && ["auto", "scroll"].includes(getComputedStyle(e).overflowX));
+  const frame = () => new Promise(f => requestAnimationFrame(() => setTimeout(f)));
+  for (const fold of document.querySelectorAll("details")) fold.open = true;
+  await frame();
+  const mask = e => getComputedStyle(e).maskImage;
+  const found = scrollers(), blind = [], stuck = [];
+  for (const e of found) {
+    const here = e.outerHTML.slice(0, 100);
+    if (!e.matches(".more-right") || mask(e) === "none") blind.push(here);
+    if (e.tabIndex !== 0) stuck.push(here);
+  }
+  for (const e of found) e.scrollLeft = e.scrollWidth;
+  await frame();
+  const ends = found.filter(e => e.matches(".more-right") || !e.matches(".more-left"));
+  const quiet = [...document.querySelectorAll(".more-left, .more-right")]
+    .filter(e => !found.includes(e));
+  return {
+    found: found.length, blind, stuck,
+    ends: ends.length,
+    quiet: quiet.map(e => e.outerHTML.slice(0, 100)),
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def names(built_book):
+    paths = [*built_book.glob("book/*.html"), built_book / "search.html"]
+    assert len(paths) > 10
+    return sorted(path.relative_to(built_book).as_posix() for path in paths)
+
+
+@pytest.fixture(scope="module")
+def seen(browser, site, names):
+    """What there is to see on each page, measured in one visit."""
+    results = {}
+    for name in names:
+        with Visit(browser, urljoin(site, name), 1280, "light") as (page, _):
+            found = {"weight": page.evaluate(WEIGHT)}
+            found["formulas"] = page.evaluate(FORMULAS)
+            page.set_viewport_size({"width": 390, "height": 900})
+            found["sideways"] = page.evaluate(SIDEWAYS)
+        results[name] = found
+    return results
+
+
+def findings(page, context=None, **options):
+    """The rules of axe that a page breaks and that matter, with places."""
+    options = {"resultTypes": ["violations"], "preload": False, **options}
+    return [
+        (rule["id"], [node["html"][:100] for node in rule["nodes"][:3]])
+        for rule in Axe().run(page, context, options).response["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_serious(browser, site, names):
+    """All rules in light mode; in dark mode the one that can differ, of contrast.
+
+    What is left out would take long and is tested elsewhere: the inside of formulas,
+    and the colors of code, in test_text_is_legible.
+    """
+    for name in names:
+        with Visit(browser, urljoin(site, name), 1280, "light") as (page, _):
+            assert findings(page, {"exclude": [["mjx-container"]]}) == [], name
+            page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+            page.wait_for_selector("html[data-theme=dark]", state="attached")
+            page.wait_for_timeout(200)  # links change their color slowly
+            text = {"exclude": [["mjx-container"], ["pre"]]}
+            assert findings(page, text, runOnly=["color-contrast"]) == [], name
+
+
+@pytest.mark.slow
+def test_formulas_are_no_tab_stops_and_can_be_read_out(seen):
+    for path, results in seen.items():
+        formulas = results["formulas"]
+        assert (formulas["stops"], formulas["mute"]) == (0, 0), path
+    assert seen[FIRST]["formulas"]["all"] > 100
+
+
+@pytest.mark.slow
+def test_what_scrolls_sideways_shows_it_and_is_within_reach(seen):
+    for path, results in seen.items():
+        sideways = results["sideways"]
+        assert sideways["blind"] == [], path
+        assert sideways["stuck"] == [], path
+        assert sideways["quiet"] == [], path
+        assert sideways["ends"] == 0, path
+    assert seen[FIRST]["sideways"]["found"] > 10
+
+
+@pytest.mark.slow
+def test_pages_are_light(seen):
+    for path, results in seen.items():
+        assert 100_000 < results["weight"] <= HEAVIEST, (path, results["weight"])
+
+
+@pytest.mark.slow
+def test_every_icon_is_there(browser, site):
+    """Each has a glyph in the fonts that are left, not a box."""
+    with Visit(browser, urljoin(site, FIRST), 1280, "light") as (page, trouble):
+        icons = page.evaluate(
+            """async () => {
+              await document.fonts.ready;
+              return [...document.querySelectorAll("[class*='fa-']")].map(e => {
+                const style = getComputedStyle(e, "::before");
+                return [e.className, style.content];
+              });
+            }"""
+        )
+        assert len(icons) > 5
+        assert [name for name, content in icons if not _is_glyph(content)] == []
+        faces = {style: _characters(site, page, name) for style, name in FACES.items()}
+    for name, content in icons:
+        style = next((s for s in FACES if s in name.split()), "fas")
+        assert content[1] in faces[style], name
+    assert trouble == []
+
+
+FACES = {"fas": "solid-900", "fa-solid": "solid-900", "fa-regular": "regular-400"}
+FACES |= {"far": "regular-400", "fab": "brands-400", "fa-brands": "brands-400"}
+
+
+def _is_glyph(content):
+    return len(content) == 3 and "\ue000" <= content[1] <= "\uf8ff"
+
+
+def _characters(site, page, name):
+    from io import BytesIO
+
+    from fontTools.ttLib import TTFont
+
+    urls = page.evaluate("performance.getEntriesByType('resource').map(r => r.name)")
+    url = next(u for u in urls if f"fa-{name}.woff2" in u)
+    font = TTFont(BytesIO(page.request.get(url).body()))
+    return {chr(code) for code in font.getBestCmap()}
+
+
+# --- what others see of the site ----------------------------------------------------
+
+
+def tags(html):
+    """The page's <meta> tags, by name or property."""
+    found = re.findall(r'<meta (?:name|property)="([^"]+)" content="([^"]*)"', html)
+    return dict(found)
+
+
+@pytest.mark.slow
+def test_every_page_says_what_it_is(built_book):
+    told = {}
+    for path in [*built_book.glob("book/*.html"), built_book / "search.html"]:
+        found = tags(path.read_text(encoding="utf-8"))
+        assert 20 <= len(found["description"]) <= 200, path
+        assert not re.search(r"\\|Project name|&lt;", found["description"]), path
+        assert found["og:description"] == found["description"], path
+        assert {"og:title", "og:type", "og:site_name"} <= set(found), path
+        told[path.name] = found
+    assert len({found["description"] for found in told.values()}) == len(told)
+
+
+@pytest.mark.slow
+def test_no_address_is_told_before_there_is_one(built_book):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    app = fake(config["repository"]["url"], config["html"]["baseurl"])
+    html = (built_book / FIRST).read_text(encoding="utf-8")
+    published = addresses.is_published(app)
+    assert ("og:url" in tags(html)) == ("og:image" in tags(html)) == published
+    assert ('rel="canonical"' in html) == published
+    assert (built_book / "sitemap.xml").exists() == published
+    if published:
+        assert tags(html)["og:url"] == addresses.address(app) + FIRST
+
+
+def fake(url, baseurl=""):
+    config = SimpleNamespace(
+        html_theme_options={"repository_url": url},
+        html_baseurl=baseurl,
+        html_title="The course",
+        root_doc="book/index",
+    )
+    builder = SimpleNamespace(get_target_uri=lambda name: f"{name}.html", images={})
+    return SimpleNamespace(config=config, builder=builder)
+
+
+@pytest.mark.parametrize(
+    ("url", "baseurl", "home"),
+    [
+        ("https://github.com/me/it", "", "https://me.github.io/it/"),
+        ("https://github.com/me/it", "https://a.example", "https://a.example/"),
+        ("https://github.com/ORGANISATION/REPOSITORY", "", None),
+        (
+            "https://github.com/ORGANISATION/REPOSITORY",
+            "https://a.example/x/",
+            "https://a.example/x/",
+        ),
+    ],
+)
+def test_the_address_is_the_one_in_the_configuration(url, baseurl, home):
+    app, context = fake(url, baseurl), {"title": "A <em>chapter</em>", "metatags": ""}
+    meta.set_address(app, app.config)
+    assert app.config.html_baseurl == (home or "")
+    meta.describe(app, "book/x", "", context, None)
+    found = tags(context["metatags"])
+    assert found.get("og:url") == (f"{home}book/x.html" if home else None)
+    assert found["og:title"] == "A chapter"
+    assert found["description"] == "A chapter, of the course The course."
+
+
+def test_the_sitemap_lists_the_pages():
+    xml = meta.sitemap("https://a.example/", ["book/a.html", "b&c.html"])
+    found = [e.text for e in ElementTree.fromstring(xml).iter() if "loc" in e.tag]
+    assert found == ["https://a.example/book/a.html", "https://a.example/b&c.html"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["404.html", "lost", "book/lost", "a/b/c/lost.html"])
+@pytest.mark.parametrize("root", ["/", "own"])
+def test_a_lost_visitor_finds_home(browser, built_book, place, root):
+    """From any depth, at the host's root and in the repository's folder."""
+    text = (built_book / "404.html").read_text(encoding="utf-8")
+    own = re.search(r'<base href="(.+?)">', text)[1]
+    home = f"https://host.example{own if root == 'own' else root}"
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
+    page.goto(home + place)
+    links = page.eval_on_selector_all("a", "all => all.map(a => a.href)")
+    assert links == [home + p for p in ("index.html", "search.html", "genindex.html")]
+    page.close()
+    for link in links:
+        assert (built_book / link.rsplit("/", 1)[1]).is_file()
+
+
+# --- previews -----------------------------------------------------------------------
+
+#: A link of each kind, on the page of chapter 2, and what its preview holds.
+KINDS = {
+    "equation": ('a.internal[href^="#equation-"]', "mjx-container"),
+    "equation-elsewhere": ('a.internal[href*="html#equation-"]', "mjx-container"),
+    "figure": ('a.internal[href^="#fig-"]', "img"),
+    "term": ('a.internal[href*="glossary.html#term-"]', "dd"),
+    "citation": ('a.internal[href*="bibliography.html#"]', ".citation"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_shows_what_it_leads_to(browser, built_book, kind):
+    """With the mouse and with the keyboard, even if the page is opened as a file."""
+    link_, content = KINDS[kind]
+    page = browser.new_context(reduced_motion="reduce").new_page()
+    page.goto((built_book / SECOND).as_uri())
+    page.evaluate("window.MathJax.startup.promise")
+    box, link = page.locator("#preview"), page.locator(f"article {link_}").first
+    assert not box.is_visible()
+    link.hover()
+    box.locator(content).first.wait_for(state="visible", timeout=5000)
+    assert box.locator("a, [id], [tabindex]").count() == 0
+    where, size = box.bounding_box(), page.viewport_size
+    assert where["x"] >= 0 and where["x"] + where["width"] <= size["width"]
+    assert where["y"] >= 0 and where["y"] + where["height"] <= size["height"]
+    box.hover()  # it stays, so that its text can be selected
+    page.wait_for_timeout(400)
+    assert box.is_visible()
+    page.keyboard.press("Escape")
+    assert not box.is_visible()
+
+    page.mouse.move(0, 0)
+    page.keyboard.press("Tab")  # from now on the focus is the keyboard's
+    link.focus()
+    box.wait_for(state="visible", timeout=5000)
+    assert link.get_attribute("aria-describedby") == box.get_attribute("id")
+    assert box.get_attribute("role") == "tooltip"
+    assert "\\" not in box.inner_text()  # formulas are typeset
+    page.keyboard.press("Tab")
+    assert link.get_attribute("aria-describedby") is None
+    page.context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_preview_is_legible(browser, site, scheme):
+    with Visit(browser, urljoin(site, SECOND), 1280, scheme) as (page, trouble):
+        page.locator('article a[href*="glossary.html#term-"]').first.hover()
+        page.locator("#preview").wait_for(state="visible")
+        assert findings(page, "#preview") == []
+    assert trouble == []
+
+
+@pytest.mark.slow
+def test_a_touch_screen_has_no_previews(browser, site):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(urljoin(site, SECOND))
+    page.evaluate("window.MathJax.startup.promise")
+    link = page.locator('article a[href*="glossary.html#term-"]').first
+    link.tap()
+    page.wait_for_url("**/glossary.html#term-*")
+    context.close()
+
+
+# --- pictures, margin notes, the course map -----------------------------------------
+
+LOOKS = """() => [...document.querySelectorAll("article img, figure.slider")].map(e => {
+  const s = getComputedStyle(e), box = e.getBoundingClientRect();
+  return {
+    ground: s.backgroundColor, filter: s.filter, padding: parseFloat(s.paddingLeft),
+    radius: parseFloat(s.borderRadius), width: box.width,
+    wide: e.matches(".wide, .wide *, .opening"),
+  };
+})"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_stand_on_white_or_on_black(browser, site, scheme):
+    with Visit(browser, urljoin(site, FIRST), 1900, scheme) as (page, _):
+        looks = page.evaluate(LOOKS)
+    assert len(looks) > 4
+    for look in looks:
+        assert look["filter"] == "none"
+        assert look["wide"] or look["width"] <= 660
+        if scheme == "dark":
+            assert look["ground"] == "rgb(0, 0, 0)"
+            assert look["padding"] > 4 and look["radius"] > 4
+        else:
+            assert look["ground"] == "rgba(0, 0, 0, 0)"
+
+
+NOTE = (
+    '<aside class="margin sidebar source"><p class="sidebar-title">In the slides and '
+    'the lecture on training</p><p><a class="reference internal" href="#">Forward '
+    "(Diffusion) Process (1/2)</a></p></aside>"
+)
+STEPS = ["Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling"]
+MAP = "".join(
+    f'<li><p><a class="reference internal" href="#">{step}</a></p></li>'
+    for step in ["<strong>Forward</strong>", *STEPS[1:]]
+)
+
+
+@pytest.fixture
+def furnished(browser, site):
+    """Opens the first chapter with one margin note and one course map."""
+
+    def visit(width, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        page = context.new_page()
+
+        def furnish(route):
+            html = route.fetch().text()
+            html = re.sub(r'<aside class="margin.*?</aside>', "", html, flags=re.S)
+            html = re.sub(
+                r'<div class="course-map.*?</div>', "", html, count=1, flags=re.S
+            )
+            furniture = (
+                f'<div class="course-map docutils container"><ol class="simple">{MAP}'
+                f"</ol></div>{NOTE}<p>A first paragraph"
+            )
+            before, after = html.split("<article", 1)
+            after = after.replace("</h1>", f"</h1>{furniture}", 1)
+            route.fulfill(body=f"{before}<article{after}")
+
+        page.route("**/01_*.html", furnish)
+        page.goto(urljoin(site, FIRST))
+        page.evaluate("window.MathJax.startup.promise")
+        page.wait_for_timeout(500)  # the contents make room, slowly
+        return page
+
+    return visit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1900, 1280, 1100, 390])
+def test_a_margin_note_is_small_and_in_nobodys_way(furnished, width):
+    page = furnished(width)
+    note = page.locator("aside.margin.source")
+    box, text = note.bounding_box(), page.locator("article h1 ~ p").first.bounding_box()
+    size = note.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+    assert size == pytest.approx(12.8)
+    if width >= 1200:  # in the margin, beside the text
+        assert box["x"] >= text["x"] + text["width"] - 1
+        contents = page.locator("nav.page-toc")
+        assert contents.evaluate("e => getComputedStyle(e).opacity") == "0"
+        assert box["x"] + box["width"] <= width
+    else:  # in the text, indented
+        assert box["x"] > text["x"]
+        assert box["x"] + box["width"] <= text["x"] + text["width"] + 1
+        assert box["y"] + box["height"] <= text["y"]
+    assert findings(page, "aside.margin") == []
+    page.context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "rows"), [(1280, 1), (390, 2)])
+def test_the_course_map_is_a_slim_row(furnished, width, rows, scheme):
+    page = furnished(width, scheme)
+    steps = page.locator(".course-map li")
+    boxes = [step.bounding_box() for step in steps.all()]
+    assert len({round(box["y"]) for box in boxes}) == rows
+    assert all(box["height"] <= 30 for box in boxes)
+    assert max(box["x"] + box["width"] for box in boxes) <= width
+    arrows = steps.evaluate_all(
+        "all => all.map(e => getComputedStyle(e,'::after').content)"
+    )
+    assert ["→" in arrow for arrow in arrows] == [True] * 6 + [False]
+    color = "e => getComputedStyle(e).color"
+    here = page.locator(".course-map strong").evaluate(color)
+    assert here != page.locator(".course-map a").last.evaluate(color)
+    assert findings(page, ".course-map") == []
+    page.context.close()
+
+
+# --- paper --------------------------------------------------------------------------
+
+OFF_PAPER = (
+    ".bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .copybtn, "
+    ".prev-next-footer, a.headerlink, .bd-footer, #jb-print-docs-body, #preview, "
+    "details:not([open]), details.hide > summary, figure.slider input"
+)
+
+
+@pytest.mark.slow
+def test_paper_holds_the_text_and_nothing_else(browser, site, built_book):
+    with Visit(browser, urljoin(site, FIRST), 794, "dark") as (page, _):
+        page.locator("details.hide").first.evaluate("e => e.open = true")
+        page.evaluate(
+            "addEventListener('beforeprint', () =>"
+            "  document.title = document.documentElement.dataset.theme)"
+        )
+        assert page.pdf(format="A4").startswith(b"%PDF")
+        assert page.title() == "light"  # on paper; on the screen it is dark again
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        page.emulate_media(media="print")
+        shown = page.eval_on_selector_all(
+            OFF_PAPER,
+            "all => all.filter(e => e.checkVisibility()).map(e => e.className || e.id)",
+        )
+        assert shown == []
+        assert page.locator("article h1").first.is_visible()
+        assert page.locator("details.hide pre").first.is_visible()
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll("article pre")]
+              .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+              .map(e => e.textContent)"""
+        )
+        assert cut == []
+        style = "all => all.map(e => getComputedStyle(e).breakInside)"
+        assert set(page.eval_on_selector_all("article figure", style)) == {"avoid"}
+        assert page.locator(".more-right").count() == 0 or (
+            page.locator(".more-right").first.evaluate(
+                "e => getComputedStyle(e).maskImage"
+            )
+            == "none"
+        )
