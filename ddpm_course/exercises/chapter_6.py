@@ -19,7 +19,8 @@ _SUM_FOR_MEAN = Exercise(
     difficulty="easy",
     minutes=5,
     reference=1 / (M * D),
-    meaning="Whoever writes down a learning rate should write down the loss with it.",
+    meaning="A learning rate means nothing without its loss: when you quote one, say "
+    "whether the loss is a mean or a sum.",
     hint="By what factor does the loss grow, and the gradient with it? The step is "
     "the product of the gradient and the learning rate.",
     mistakes={
@@ -115,7 +116,8 @@ _BATCH_STEP = Exercise(
     difficulty="hard",
     minutes=20,
     reference=_step(),
-    meaning="With a U-Net for the one weight, and Adam for the step, this is all.",
+    meaning="Put a U-Net in place of the weights and Adam in place of the step, and "
+    "this is how a DDPM is trained.",
     hint="Take a batch of one image with one coordinate, and work it out by hand. "
     "Then try two images at different times, then two at the same time.",
     inputs=(  # one time twice; as many images as coordinates; one time three times
@@ -199,7 +201,7 @@ _MEMORY = Exercise(
     difficulty="medium",
     minutes=10,
     reference=693,
-    meaning="That is ln 2 times 1000, nearly: 1000 is the memory of this average.",
+    meaning="That is nearly 1000 ln 2: this average remembers about 1000 steps.",
     hint="By what factor does the share of the starting weights shrink in one step? "
     "And in n steps?",
     mistakes={
