@@ -113,10 +113,11 @@ def source(ids: str) -> tuple[str, str]:
     by_id = {row["id"]: row for row in rows_of_concordance()}
     rows = [by_id[i] for i in ids.split()]
     names = dict.fromkeys(DOCUMENTS[row["document"]] for row in rows)
-    links = [f"{{ref}}`{row['place']} <{row['id']}>`" for row in rows]
-    notes = {row.get(key) for row in rows for key in ("slip", "note")} - {None}
-    links += [f"{{ref}}`note <{note}>`" for note in sorted(notes)]
-    return f"In {' and '.join(names)}", " · ".join(dict.fromkeys(links))
+    places = {row["place"]: row["id"] for row in reversed(rows)}  # its first row
+    links = [f"{{ref}}`{place} <{row}>`" for place, row in reversed(places.items())]
+    notes = [row.get(key) for row in rows for key in ("slip", "note")]
+    links += [f"Note: {{ref}}`{note}`" for note in dict.fromkeys(filter(None, notes))]
+    return f"In {' and '.join(names)}", " · ".join(links)
 
 
 class Formula(_FromMarkdown):
