@@ -36,15 +36,15 @@ _TWO_OPINIONS = Exercise(
     difficulty="easy",
     minutes=15,
     reference=_two_opinions,
-    meaning="Precisions add, and each mean counts by its precision.",
-    hint="Add the two brackets and sort by powers of x. The factor of x² is one over "
-    "the variance; the factor of x is -2 times the mean over the variance.",
+    meaning="Precisions add, and each mean is weighted by its precision.",
+    hint="Add the two brackets and sort by powers of x. The coefficient of x² is one "
+    "over the variance; that of x is -2 times the mean over the variance.",
     inputs=((20.0, 0.25, 22.0, 1.0), (-1.0, 3.0, 0.5, 0.4), (0.3, 0.02, -0.9, 0.7)),
     mistakes={
         "swapped weights": Mistake(
             lambda m, v, n, w: (_weighing(v, w, m, n), v * w / (v + w)),
-            "The variance is right. Your mean is closer to the worse opinion: a large "
-            "variance must mean little weight.",
+            "The variance is right. Your mean is closer to the less precise opinion: "
+            "a large variance must mean a small weight.",
         ),
         "equal weights": Mistake(
             lambda m, v, n, w: ((m + n) / 2, v * w / (v + w)),
@@ -63,8 +63,8 @@ _TWO_OPINIONS = Exercise(
         ),
         "not divided by the precision": Mistake(
             lambda m, v, n, w: (m / v + n / w, v * w / (v + w)),
-            "Your mean is the factor of x, up to -2. You still have to divide it by "
-            "the precision.",
+            "Your mean is the coefficient of x, divided by -2. You still have to "
+            "divide it by the precision.",
         ),
         "variances add": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), v + w),
@@ -74,21 +74,22 @@ _TWO_OPINIONS = Exercise(
         ),
         "a sum for a product": Mistake(
             lambda m, v, n, w: (m + n, v + w),
-            "These are the moments of the sum of two random numbers. Here the two "
-            "densities of one number are multiplied.",
+            "These are the mean and variance of the sum of two random numbers. Here "
+            "we multiply two densities of one number.",
         ),
         "precision for variance": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), 1 / v + 1 / w),
-            "The mean is right. The factor of x² is not the variance itself.",
+            "The mean is right. The coefficient of x² is not the variance itself.",
         ),
         "a mean of variances": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), 2 * v * w / (v + w)),
-            "The mean is right. The second number is twice as large as it should be: "
-            "precisions add, they are not averaged.",
+            "The mean is right. Your variance is twice as large as it should be: "
+            "precisions are added, not averaged.",
         ),
         "standard deviation for variance": Mistake(
             lambda m, v, n, w: (_weighing(w, v, m, n), math.sqrt(v * w / (v + w))),
-            "The mean is right. You took one root too many: we want the variance.",
+            "The mean is right. You took one square root too many: we want the "
+            "variance.",
         ),
         "other order": Mistake(
             lambda m, v, n, w: _two_opinions(m, v, n, w)[::-1],
@@ -116,7 +117,7 @@ _VARIANCE = Exercise(
     difficulty="easy",
     minutes=10,
     reference=_variance,
-    meaning="That holds at every t; at t = 1 it is 0 with no special case.",
+    meaning="It holds at every t, and gives 0 at t = 1 without a special case.",
     hint="Compare with the equation, factor by factor: which array, at which index?",
     inputs=((_BETA, _ALPHA_BAR, 3), (_BETA, _ALPHA_BAR, 6), (_BETA, _ALPHA_BAR, 1)),
     mistakes={
@@ -127,8 +128,7 @@ _VARIANCE = Exercise(
         ),
         "the factor alone": Mistake(
             lambda b, a, t: (1 - a[t - 1]) / (1 - a[t]),
-            "That is the share of the step's variance that is left. Which variance is "
-            "it a share of?",
+            "That is a share, a number below 1. Which variance is it a share of?",
         ),
         "fraction upside down": Mistake(
             lambda b, a, t: (1 - a[t]) / (1 - a[t - 1]) * b[t],
@@ -137,8 +137,8 @@ _VARIANCE = Exercise(
         ),
         "signal for noise": Mistake(
             lambda b, a, t: a[t] / a[t - 1] * b[t],
-            "Your fraction has the shares of the signal. The equation has those of "
-            "the noise, 1 - alpha_bar.",
+            "Your fraction compares signals, alpha_bar. The equation compares noises, "
+            "1 - alpha_bar.",
         ),
         "α for ᾱ": Mistake(
             lambda b, a, t: b[t - 1] / b[t] * b[t],
@@ -147,7 +147,7 @@ _VARIANCE = Exercise(
         ),
         "standard deviation for variance": Mistake(
             lambda b, a, t: _variance(b, a, t).sqrt(),
-            "You took one root too many: we want the variance.",
+            "You took one square root too many: we want the variance.",
         ),
         "arrays counted from 0": Mistake(
             lambda b, a, t: (1 - a[t - 2]) / (1 - a[t - 1]) * b[t - 1],
@@ -162,7 +162,7 @@ _VARIANCE = Exercise(
             lambda b, a, t: _variance(b, a, max(t, 2)),
             "Everything is right except t = 1, where you take the variance of t = 2, "
             "as some programs do so that they can take its logarithm. If you know "
-            "x_0, you have no doubt about x_0.",
+            "x_0, there is no doubt left about x_0.",
         ),
         "t = 1 replaced by β": Mistake(
             lambda b, a, t: b[t] if t == 1 else _variance(b, a, t),
@@ -243,9 +243,10 @@ _PARENTHESES = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_reference_mean,
-    meaning="At t = 1 it returns x0 itself, and after that a mixture of the two.",
-    hint="What does the last factor of the line multiply, and what should it? And "
-    "what is 1 / rest at t = 1? The short form of the mean has no such quotient.",
+    meaning="At t = 1 it returns x0 itself, and later a blend of x0 and x_t.",
+    hint="What does the last factor of the line multiply, and what should it "
+    "multiply? And what is 1 / rest at t = 1? The short form of the mean has no such "
+    "quotient.",
     inputs=(
         (_ALPHA, _ALPHA_BAR, *randn(2, 4), 3),
         (_ALPHA, _ALPHA_BAR, *randn(2, 2, 1, 3, 3), 6),
@@ -275,8 +276,8 @@ _PARENTHESES = Exercise(
         ),
         "no division at all": Mistake(
             _except_at_1(_second_line(lambda a, b, precision: a + b), 2),
-            "Right at t = 1. At all other times you have the sum without the factor "
-            "behind it: divide by the precision.",
+            "Right at t = 1. At all other times the last factor is missing: divide "
+            "the sum by the precision.",
         ),
         "swapped weights": Mistake(
             _mean(_on_x_t, _on_x0),
@@ -287,16 +288,16 @@ _PARENTHESES = Exercise(
                 lambda a, abar, before: -(1 - a) / (a * (1 - abar)).sqrt(),
                 lambda a, abar, before: 1 / a.sqrt(),
             ),
-            "These are the weights of the other form, which has the noise in place of "
-            "x0. They don't fit x0.",
+            "These weights belong to the form of the mean with the noise in place of "
+            "x0.",
         ),
         "missing root of α": Mistake(
             _mean(_on_x0, lambda a, abar, before: a * (1 - before) / (1 - abar)),
-            "The weight of x0 is right; the weight of x_t lacks a root.",
+            "The weight of x0 is right; the weight of x_t lacks a square root.",
         ),
         "missing root of ᾱ": Mistake(
             _mean(lambda a, abar, before: before * (1 - a) / (1 - abar), _on_x_t),
-            "The weight of x_t is right; the weight of x0 lacks a root.",
+            "The weight of x_t is right; the weight of x0 lacks a square root.",
         ),
         "ᾱ one step late": Mistake(
             _mean(lambda a, abar, before: abar.sqrt() * (1 - a) / (1 - abar), _on_x_t),
@@ -313,8 +314,8 @@ _PARENTHESES = Exercise(
                 lambda a, abar, before: (abar / before).sqrt(),
                 lambda a, abar, before: 0 * a,
             ),
-            "You return the mean of a forward step from x0. Both arguments, x0 and "
-            "x_t, count.",
+            "You return the mean of a forward step from x0. The posterior mean needs "
+            "both x0 and x_t.",
         ),
         "the marginal": Mistake(
             _mean(lambda a, abar, before: before.sqrt(), lambda a, abar, before: 0 * a),
@@ -336,7 +337,7 @@ _TWO_STEPS_BACK = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_two_back,
-    meaning="A jump back of any length obeys the same formula: one large step.",
+    meaning="The same formula holds for a jump back of any length.",
     hint="What does x_0 say about x_1, and with what variance? And x_3, two steps "
     "later? Then add the two precisions.",
     mistakes={
@@ -346,7 +347,8 @@ _TWO_STEPS_BACK = Exercise(
         ),
         "one step back from x_2": Mistake(
             (1 - _a1) * (1 - _a2) / (1 - _a1 * _a2),
-            "That is the variance if you see x_2. Here you see x_3, which says less.",
+            "That is the variance if you know x_2. Here you know x_3, which says less "
+            "about x_1.",
         ),
         "two variances added": Mistake(
             (1 - _a1 * _a2) * (1 - _a3) / (1 - _a1 * _a2 * _a3)
@@ -396,8 +398,8 @@ _TWO_STEPS_BACK = Exercise(
         ),
         "fraction upside down": Mistake(
             (1 - _a1 * _a2 * _a3) / (1 - _a1) * (1 - _a2 * _a3),
-            "Your fraction is above 1, so the way back would be less certain than the "
-            "way forward, although x_0 is known.",
+            "Your fraction is above 1, so the step back would be less certain than "
+            "the step forward, even though x_0 is known.",
         ),
     },
 )
@@ -423,7 +425,7 @@ _WITHOUT_X0 = Exercise(
     difficulty="hard",
     minutes=25,
     reference=_reference_reverse,
-    meaning="What takes the place of x_0 is its mean, given x_t: that is what a "
+    meaning="The mean of x_0 given x_t takes the place of x_0. That mean is what a "
     "network has to learn.",
     hint="First find the probability that x_0 is 1, given x_t, by Bayes' rule with "
     "the two marginals. Then average the posterior mean over both values of x_0.",
