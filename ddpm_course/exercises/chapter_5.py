@@ -23,8 +23,8 @@ _SIZE = Exercise(
     difficulty="easy",
     minutes=10,
     reference=_fits,
-    meaning="A U-Net of so many levels takes images of this side, and of no smaller "
-    "one that still holds yours.",
+    meaning="A U-Net with that many levels takes images of this side, and no smaller "
+    "one would hold yours.",
     hint="How many times is the side halved on the way down? It has to be even each "
     "time.",
     inputs=((28, 3), (28, 4), (32, 4), (30, 4), (8, 2), (5, 1), (7, 3), (224, 6)),
@@ -102,7 +102,7 @@ _EMBEDDING = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_embedding(),
-    meaning="Each time has its own vector, and near times have near ones.",
+    meaning="Each time gets its own vector, and nearby times get similar ones.",
     hint="Make the frequencies first, and look at the first and the last: they should "
     "be 1 and 1/10000.",
     inputs=((_TIMES, 8), (_TIMES[:1] + 5, 4), (_TIMES[1:], 10)),
@@ -275,7 +275,7 @@ _ATTENTION = Exercise(
     difficulty="hard",
     minutes=20,
     reference=_attention(),
-    meaning="Each pixel gets a weighted mean of all the values.",
+    meaning="Each pixel gets a weighted average of the values of all pixels.",
     hint="Check the shapes first: there is one score for each pair of pixels. Then "
     "look at the sum of the weights of one query.",
     inputs=(
