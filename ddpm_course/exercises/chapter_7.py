@@ -83,7 +83,8 @@ _FIRST_STEPS = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_chain(),
-    meaning="The whole sampler is these lines, T times, with a network for the list.",
+    meaning="Repeat these lines T times, with a network in place of the list, and you "
+    "have the whole sampler.",
     hint="Print t, both coefficients of the mean and the variance at each step. The "
     "first step has t = T, and its result is x_t for the second.",
     inputs=(  # after the third step, two more remain; one; and none
@@ -265,7 +266,7 @@ _EQUATION = Exercise(
     difficulty="easy",
     minutes=10,
     reference=_CENTRE + sigma_t * z,
-    meaning="That is the heart of Algorithm 2: all else in it is the loop.",
+    meaning="That is the heart of Algorithm 2. The rest is the loop.",
     hint="It is a mean plus noise. The mean removes a share of the predicted noise "
     "from x_t and stretches the rest; the noise has the standard deviation sigma_t.",
     mistakes={
@@ -304,8 +305,8 @@ _EQUATION = Exercise(
         ),
         "the noise of the training": Mistake(
             _CENTRE.subs(eps_hat, eps) + sigma_t * z,
-            "You used eps, the noise drawn in training. During sampling nobody knows "
-            "it: the network predicts it.",
+            "You used eps, the noise drawn in training. In sampling we don't have it: "
+            "the network predicts it.",
         ),
         "not divided by √α": Mistake(
             x_t - _SHARE * eps_hat + sigma_t * z,
@@ -445,7 +446,8 @@ _SKIP = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_skip(),
-    meaning="Nothing in it asks for neighbours: from t one may go to any earlier time.",
+    meaning="t and s need not be neighbors: a single step can go from t to any earlier "
+    "time.",
     hint="If x0_hat is the clean data, which noise is in x_t? Mix the two again, the "
     "way the data at time s is mixed.",
     inputs=(  # to a neighbor; a long way; to the clean data
@@ -589,8 +591,8 @@ _CONDITION = Exercise(
     difficulty="medium",
     minutes=20,
     reference=_condition(),
-    meaning="Each block now hears the time and the label together. An index of -1 is "
-    "the last row, so that the table does all the rest.",
+    meaning="Every block now hears the time and the label together. Index -1 is the "
+    "last row, so images without a label need no code of their own.",
     hint="Each image needs one row of the table, the row of its label. Print the rows "
     "that you take, and look at the images whose y is -1.",
     inputs=(  # some labeled; one label twice; all labeled; none labeled
@@ -619,7 +621,7 @@ _CONDITION = Exercise(
             "Your first image of the batch gets row 0, the second row 1. The row "
             "depends on the label.",
         ),
-        "no label for anybody": Mistake(
+        "no label for any image": Mistake(
             _condition(lambda y: 0 * y + 10),
             "All images get row 10, as if none of them had a label.",
         ),
