@@ -1,17 +1,34 @@
 """The concordance has no hole, and the reading notes stand where it says."""
 
+import math
 import re
+import sys
+from functools import partial
 
 import jupytext
 import pytest
+import torch
 import yaml
+from helpers import ROOT
 from witnesses import BOOK, CHAPTERS, source_disagreement
 
+from ddpm_course.bound import prior_kl
 from ddpm_course.equations import LEDGER
+from ddpm_course.metrics import energy_distance, frechet_distance, mode_width
+from ddpm_course.oracle import GaussianMixture
+from ddpm_course.sampling import ancestral_step, sample
+from ddpm_course.schedules import make_schedule
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from course import pages
 
 ROWS = yaml.safe_load((BOOK / "concordance.yml").read_text(encoding="utf-8"))
 NOTES = (BOOK / "reading_notes.md").read_text(encoding="utf-8")
 NOTE_LABELS = re.findall(r"^\((note-[\w-]+)\)=$", NOTES, re.M)
+KEYS = set(
+    re.findall(r"^@\w+\{(\w+),$", (BOOK / "references.bib").read_text("utf-8"), re.M)
+)
 CLAIMED = {source for equation in LEDGER.values() for source in equation.sources}
 
 KINDS = [
@@ -22,9 +39,10 @@ KINDS = [
     "question",
     "objective",
     "prerequisite",
+    "reference",
 ]
 REQUIRED = {"id", "document", "place", "kind", "quote"}
-OPTIONAL = {"to", "chapter", "section", "slip", "note"}
+OPTIONAL = {"to", "cite", "chapter", "section", "slip", "note", "minor"}
 VERDICTS = {"slip", "clash", "too much", "left unsaid", "damaged copy"}
 QUESTIONS = {"elbo": 5, "training": 4, "sampling": 5}
 
@@ -43,6 +61,7 @@ PLACES = {
         "Different Variance Schedulers (2/2)",
         "Reverse Process Output Using Linear Scheduler",
         "Random Sampling Using Linear Scheduler",
+        "References",
     ],
     "elbo": [
         "Video Overview",
@@ -128,8 +147,15 @@ def faults(row: dict) -> list[str]:
         said.append(f"is of no known kind: {row['kind']}")
     if not row["quote"].strip() or "\n" in row["quote"]:
         said.append("has no quote, or one of several lines")
-    if row["kind"] != "equation" and len(row["quote"]) > 225:
-        said.append(f"quotes {len(row['quote'])} characters: shorten it")
+    words = re.sub(r"\$[^$]*\$", "x", row["quote"])  # formulas in words stand in $
+    if row["kind"] != "equation" and len(words) > 225:
+        said.append(f"quotes {len(words)} characters: shorten it")
+    if (row["kind"] != "equation" or "$" in row["quote"]) and re.search(
+        r"[\\_^{}$α-ωΑ-Ωϵ\u0300-\u036f]", words
+    ):
+        said.append(f"has a formula outside of $: {words}")
+    if row.get("minor") and {"slip", "note"} & set(row):
+        said.append("has a note, but is folded away")
     if "section" in row and "chapter" not in row:
         said.append("hints at a section of no chapter")
     return said + astray(row)
@@ -139,13 +165,15 @@ def astray(row: dict) -> list[str]:
     """Where a row leads, if that is nowhere or to two places at once."""
     ways = [
         *(["the ledger"] if row["id"] in CLAIMED else []),
-        *(key for key in ("to", "chapter") if key in row),
+        *(key for key in ("to", "cite", "chapter") if key in row),
     ]
     said = []
     if len(ways) != 1:
         said.append(f"leads to {' and '.join(ways) or 'nowhere'}: one is right")
     if "to" in row and row["to"] not in LABELS:
         said.append(f"leads to {row['to']}, a label that no page has")
+    if "cite" in row and row["cite"] not in KEYS:
+        said.append(f"cites {row['cite']}, which is not in references.bib")
     if row.get("chapter") in WRITTEN:
         said.append(f"calls chapter {row['chapter']} to come, but it is written")
     if row["kind"] == "question" and not row.get("to", "ex-").startswith("ex-"):
@@ -200,6 +228,10 @@ GOOD = next(row for row in ROWS if row["id"] == "slides/forward-1/less-noisy")
         ({"quote": " "}, "no quote"),
         ({"quote": "x" * 300}, "shorten it"),
         ({"section": "One step"}, "no chapter"),
+        ({"quote": "x_{t-1} = Less noisy image"}, "outside of $"),
+        ({"quote": r"$\bar\alpha_t is a product"}, "outside of $"),
+        ({"cite": "nobody2020nothing", "to": None}, "not in references.bib"),
+        ({"minor": True, "note": "note-count"}, "folded away"),
         ({"page": 3}, "unknown field"),
     ],
 )
@@ -207,6 +239,112 @@ def test_a_bad_row_is_noticed(change, complaint):
     row = {key: value for key, value in (GOOD | change).items() if value is not None}
     assert faults(GOOD) == []
     assert any(complaint in said for said in faults(row))
+
+
+# --- the page -----------------------------------------------------------------------
+
+
+def test_headings_of_places_have_no_raw_symbols():
+    titles = [pages.typeset(place) for places in PLACES.values() for place in places]
+    words = [re.sub(r"\$[^$]*\$", "", title) for title in titles]
+    assert [word for word in words if re.search(r"[\\_^{}$]|[^\x00-\x7f]", word)] == []
+    assert r"4. Computing the Mean $\mu_\theta(x_t, t)$ (05:08)" in titles
+
+
+@pytest.mark.parametrize(
+    ("row", "markdown"),
+    [
+        ("slides/forward-1/mean", r"Mean ($\mu_t$): $\sqrt{1 - \beta_t}x_{t-1}$"),
+        ("slides/forward-1/data-sample", r"$\displaystyle x_0 \sim q(x_0)$"),
+        ("slides/forward-1/more-noisy", "$x_t$ = More noisy image"),
+    ],
+)
+def test_a_quote_is_typeset(row, markdown):
+    (row,) = (r for r in ROWS if r["id"] == row)
+    assert pages.quote(row) == markdown
+
+
+def test_the_page_says_which_equations_the_documents_have():
+    first, *_ = table = pages.witness_table()
+    lines = {line.split("`")[1]: line for line in table if line.startswith("| {eq}")}
+    assert set(lines) == set(LEDGER)
+    formulas = {
+        label
+        for label, e in LEDGER.items()
+        for row in ROWS
+        if row["id"] in e.sources and row["kind"] == "equation" and "slip" not in row
+    }
+    assert f"All {len(LEDGER)} numbered" in first and f"For {len(formulas)} of" in first
+    for label, line in lines.items():
+        empty, words = line.endswith("| – |"), "in words only" in line
+        corrected = "after a correction" in line
+        assert (label in formulas) == (not (empty or words or corrected)), line
+        assert empty == (not LEDGER[label].sources), line
+    assert "in words only" in lines["linear-schedule"]
+    assert "after a correction" in lines["noise-loss"]
+
+
+def test_a_link_to_a_section_typesets_its_title():
+    title = pages.titles()["sec-posterior-bayes"]
+    assert "$x_0$" in title
+    assert pages._link("sec-posterior-bayes").endswith(
+        f"[{title}](sec-posterior-bayes)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        # each stands where the thing is, not only where it is mentioned
+        ("elbo/overview/reformulation", "sec-x0-simple"),
+        ("elbo/4/interpretation", "sec-x0-simple"),
+        ("elbo/3/estimate", "sec-x0-x0"),
+        ("training/overview/regression", "sec-training-idea"),
+        ("training/1/one-image", "sec-training-steps"),
+        ("training/batch/efficiency", "sec-training-batch-loss"),
+        ("training/takeaways/stochastic", "sec-training-steps"),
+        ("training/visual/algorithm", "sec-training-loop"),
+        ("training/visual/loop", "fig-training-loop"),
+        ("sampling/4/diagram", "fig-unet-idea"),
+    ],
+)
+def test_where_a_row_leads(row, place):
+    assert [r["to"] for r in ROWS if r["id"] == row] == [place]
+
+
+PAGE = """<form class="concordance-filter" hidden><input type="search" name="words">
+<input type="checkbox" name="notes"><output name="count"></output></form>
+<section id="slides"><h2>Slides</h2><section class="concordance" id="one"><h3>One</h3>
+<ul><li id="a">\\(\\beta_t\\) grows <a href="reading_notes.html#n">note</a></li>
+<li id="b">the mean</li></ul></section></section>
+<section id="elbo"><h2>ELBO</h2>
+<section class="concordance" id="two"><h3>Two</h3>
+<details class="minor"><summary>1 more line</summary>
+<ul><li id="c">\\(\\beta_1\\)</li></ul></details></section></section>"""
+
+
+def test_the_filter(browser):
+    page = browser.new_page()
+    page.set_content(PAGE)
+    assert page.locator("#b").is_visible() and not page.locator("form").is_visible()
+    page.add_script_tag(path=BOOK / "_static" / "concordance.js")
+    style = (BOOK / "_static" / "concordance.css").read_text(encoding="utf-8")
+    page.add_style_tag(content=style)
+
+    def seen():
+        ids = ("slides", "one", "a", "b", "elbo", "two", "c")
+        return " ".join(i for i in ids if page.locator(f"#{i}").is_visible())
+
+    assert seen() == "slides one a b elbo two"
+    page.fill("input[name=words]", "Beta")
+    assert seen() == "slides one a elbo two c"  # the fold opens
+    assert page.locator("output").inner_text() == "2 of 3 lines"
+    page.check("input[name=notes]")
+    assert seen() == "slides one a"
+    page.evaluate("location.hash = 'c'")  # a link to a line that is hidden
+    page.wait_for_function("!document.querySelector('form').elements.words.value")
+    assert seen() == "slides one a b elbo two c"
+    page.close()
 
 
 # --- reading notes ----------------------------------------------------------------
@@ -253,6 +391,7 @@ def test_notes_of_one_document_follow_its_places(document):
 
 #: What a note says is meant, for slips that the ledger can judge.
 MEANT = {
+    "slides/reverse-14/simple": [("L_t", r"L_\mathrm{simple}")],
     "elbo/2/alpha": [("1 ", "1 - ")],
     "slides/reverse-9/mean-1": [
         (
@@ -276,3 +415,68 @@ def test_what_a_note_says_is_meant_agrees_with_the_ledger(source):
         assert row["quote"].count(printed) == 1
         row["quote"] = row["quote"].replace(printed, meant)
     assert source_disagreement(row, equation) is None
+
+
+def test_ten_notes_come_first():
+    top = NOTES.split("## Across the documents")[0]
+    listed = re.findall(r"^\d+\. \{ref\}`(note-[\w-]+)`: ", top, re.M)
+    assert len(set(listed)) == 10 and set(listed) <= set(NOTE_LABELS)
+
+
+def test_the_widths_that_a_note_gives():
+    """Measured as in chapter 7."""
+    schedule, ring = make_schedule("linear"), GaussianMixture.ring()
+
+    def width(variance, steps):
+        step = partial(ancestral_step, variance=variance)
+        x = sample(
+            ring.denoiser(schedule),
+            schedule,
+            (8000, 2),
+            step=step,
+            steps=steps,
+            generator=torch.Generator().manual_seed(0),
+        )
+        return sum(mode_width(part, ring) for part in x.split(2000)) / 4
+
+    note = notes()["note-similar-results"]
+    for steps, *given in [
+        (10, "2.89", "2.94"),
+        (20, "1.74", "1.60"),
+        (50, "0.97", "0.67"),
+    ]:
+        for variance, number in zip(("beta", "beta_tilde"), given, strict=True):
+            assert number in note
+            assert width(variance, steps) == pytest.approx(float(number), abs=0.03)
+
+
+def test_other_numbers_of_the_notes():
+    abar = make_schedule("cosine").alpha_bar[-1]
+    assert ((1 - abar) / abar).sqrt().item() == pytest.approx(20_000, rel=0.03)
+    assert "factor of 20 000" in notes()["note-no-clipping"].replace("\n", " ")
+    white = torch.ones(1, 3, 128, 128)
+    bits = prior_kl(make_schedule("quadratic"), white).item() / math.log(2)
+    assert bits == pytest.approx(26, abs=0.5)
+    assert "26 bits" in notes()["note-pure-noise"]
+
+
+# --- notation and glossary ----------------------------------------------------------
+
+
+def test_the_notation_lists_what_begins_at_2():
+    text = (BOOK / "notation.md").read_text(encoding="utf-8")
+    listed = text.split("begin at $t = 2$")[1].split("**One pixel")[0]
+    begins = {label for label, e in LEDGER.items() if e.first == 2}
+    also = {"posterior-variance", "posterior-mean"}  # they hold at t = 1
+    assert set(re.findall(r"\{eq\}`([\w-]+)`", listed)) == begins | also
+    assert all(LEDGER[label].first == 1 for label in also)
+
+
+def test_distances_are_what_the_glossary_says():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 200, 2, generator=generator)
+    assert energy_distance(x, y) > 0  # of two sets from one distribution
+    assert frechet_distance(x, x + torch.tensor([3.0, 4.0])) == pytest.approx(25)
+    text = (BOOK / "glossary.md").read_text(encoding="utf-8")
+    assert "it is not 0 even if both come from the same distribution" in text
+    assert "The squared\n  distance of the two Gaussians" in text

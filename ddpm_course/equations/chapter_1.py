@@ -34,7 +34,7 @@ EQUATIONS = [
         "x_t",
         sp.sqrt(1 - beta_t) * x_prev + sp.sqrt(beta_t) * eps,
         "forward.q_step(schedule, x_prev, t, eps)",
-        sources=("slides/forward-2/step-sample",),
+        sources=("slides/forward-2/step-sample", "slides/forward-2/step-alpha"),
     ),
     Equation(
         "forward-density",
@@ -92,9 +92,12 @@ EQUATIONS = [
         sp.sqrt(abar_t) * x_0 + sp.sqrt(1 - abar_t) * eps,
         "forward.q_sample(schedule, x_0, t, eps)",
         sources=(
+            "slides/forward-2/dots",
             "slides/forward-2/closed-form",
+            "slides/reverse-10/closed-form",
             "training/2/sample",
             "training/math/1",
+            "training/self-assessment/3-formula",
         ),
     ),
     Equation(

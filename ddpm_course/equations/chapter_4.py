@@ -78,7 +78,7 @@ EQUATIONS = [
         r"\mu_\theta(x_t, t)",
         (x_t - beta_t / sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(alpha_t),
         "parameterization.mean_from_eps(schedule, x_t, t, eps_hat)",
-        sources=("slides/reverse-13/model-mean",),
+        sources=("slides/reverse-13/model-mean", "slides/reverse-14/model-mean"),
     ),
     Equation(
         "loss-eps",

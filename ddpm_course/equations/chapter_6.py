@@ -19,6 +19,7 @@ EQUATIONS = [
         r"L_\mathrm{simple}",
         (eps - eps_hat) ** 2,
         errors("eps_hat", "eps"),
+        sources=("slides/reverse-14/simple",),
     ),
     Equation(
         "batch-loss",

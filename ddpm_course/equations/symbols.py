@@ -30,7 +30,7 @@ _positive = partial(_symbol, positive=True)
 _whole = partial(_symbol, integer=True, positive=True)
 
 # Time
-t = _whole("t", "t", "time: 0 is the clean image, T the noise")
+t = _whole("t", "t", "time: 0 is the clean image, $T$ the noise")
 T = _whole("T", "T", "number of steps")
 s = _whole("s", "s", "an earlier time, or a running index")
 
@@ -43,15 +43,15 @@ def _indexed(name: str, latex: str, meaning: str) -> type[sp.Function]:
 
 
 # Schedule
-beta_t = _positive("beta_t", r"\beta_t", "variance of the noise of step t")
+beta_t = _positive("beta_t", r"\beta_t", "variance of the noise of step $t$")
 beta_1 = _positive("beta_1", r"\beta_1", "variance of the first step")
 beta_T = _positive("beta_T", r"\beta_T", "variance of the last step")
-alpha_t = _positive("alpha_t", r"\alpha_t", "share of the variance kept by step t")
+alpha_t = _positive("alpha_t", r"\alpha_t", "share of the variance kept by step $t$")
 alpha_prev = _positive("alpha_prev", r"\alpha_{t-1}", "the same, one step earlier")
-abar_t = _positive("abar_t", r"\bar\alpha_t", "share of the variance kept up to t")
+abar_t = _positive("abar_t", r"\bar\alpha_t", "share of the variance kept up to $t$")
 abar_prev = _positive("abar_prev", r"\bar\alpha_{t-1}", "the same, one step earlier")
-abar_T = _positive("abar_T", r"\bar\alpha_T", "share of the variance kept up to T")
-snr_t = _positive("snr_t", r"\mathrm{SNR}_t", "signal-to-noise ratio at t")
+abar_T = _positive("abar_T", r"\bar\alpha_T", "share of the variance kept up to $T$")
+snr_t = _positive("snr_t", r"\mathrm{SNR}_t", "signal-to-noise ratio at $t$")
 snr_prev = _positive("snr_prev", r"\mathrm{SNR}_{t-1}", "the same, one step earlier")
 betatilde_t = _positive("betatilde_t", r"\tilde\beta_t", "variance of the posterior")
 sigma_t = _positive(
@@ -59,55 +59,57 @@ sigma_t = _positive(
     r"\sigma_t",
     r"the model's standard deviation; its square is $\beta_t$ or $\tilde\beta_t$",
 )
-abar_s = _positive("abar_s", r"\bar\alpha_s", "share of the variance kept up to s")
+abar_s = _positive("abar_s", r"\bar\alpha_s", "share of the variance kept up to $s$")
 sigma_s = _positive(
-    "sigma_s", r"\sigma_s", "standard deviation of the noise that a step to s adds"
+    "sigma_s", r"\sigma_s", "standard deviation of the noise that a step to $s$ adds"
 )
-eta = _positive("eta", r"\eta", "share of new noise in a step, from 0 to 1")
+eta = _positive("eta", r"\eta", "share of new noise in a step, from 0 (DDIM) to 1")
 steepness = _positive("steepness", r"\kappa", "steepness of the sigmoid schedule")
 offset = _positive("offset", r"\delta", "offset of the cosine schedule")
-alpha = _indexed("alpha", r"\alpha_s", "share of the variance kept by step s")
-beta = _indexed("beta", r"\beta_s", "variance of the noise of step s")
+alpha = _indexed("alpha", r"\alpha_s", "share of the variance kept by step $s$")
+beta = _indexed("beta", r"\beta_s", "variance of the noise of step $s$")
 
 # Data and noise
 x_0 = _real("x_0", "x_0", "clean data")
-x_t = _real("x_t", "x_t", "noisy data at time t")
+x_t = _real("x_t", "x_t", "noisy data at time $t$")
 x_prev = _real("x_prev", "x_{t-1}", "one step less noisy")
 x_prev2 = _real("x_prev2", "x_{t-2}", "two steps less noisy")
 x_s = _real("x_s", "x_s", "data at an earlier time $s < t$")
 z = _real("z", "z", "standard normal noise of a reverse step")
 eps = _real("eps", r"\varepsilon", "standard normal noise of the forward process")
 mu_tilde = _real("mu_tilde", r"\tilde\mu_t(x_t, x_0)", "mean of the posterior")
-v = _real("v", "v", "velocity: noise minus data, each weighted")
+v = _real("v", "v", "velocity: weighted noise minus weighted data")
 score = _real(
     "score",
     r"\nabla_{x_t} \log q(x_t)",
-    "score: where the density of noisy data grows fastest",
+    "score: the direction in which noisy data become likelier fastest",
 )
 
 # What a network predicts
 mu_theta = _real("mu_theta", r"\mu_\theta(x_t, t)", "mean of the model's step")
 x0_hat = _real("x0_hat", r"\hat x_\theta(x_t, t)", "predicted clean data")
-x0_hat_1 = _real("x0_hat_1", r"\hat x_\theta(x_1, 1)", "the same in the last step")
+x0_hat_1 = _real(
+    "x0_hat_1", r"\hat x_\theta(x_1, 1)", "the same at the last step, $t = 1$"
+)
 eps_hat = _real("eps_hat", r"\varepsilon_\theta(x_t, t)", "predicted noise")
 v_hat = _real("v_hat", r"v_\theta(x_t, t)", "predicted velocity")
 
 # Densities
 q_s = _indexed("q_s", r"q(x_s \mid x_{s-1})", "density of one forward step")
-q_0 = _indexed("q_0", r"q(x_s \mid x_0)", "density of the first s steps together")
+q_0 = _indexed("q_0", r"q(x_s \mid x_0)", "density of the first $s$ steps together")
 q_back = _indexed(
-    "q_back", r"q(x_{s-1} \mid x_s, x_0)", "density of the posterior of step s"
+    "q_back", r"q(x_{s-1} \mid x_s, x_0)", "density of the posterior of step $s$"
 )
 p_s = _indexed(
-    "p_s", r"p_\theta(x_{s-1} \mid x_s)", "density of the model's reverse step from s"
+    "p_s", r"p_\theta(x_{s-1} \mid x_s)", "density of the model's reverse step from $s$"
 )
 p_T = _positive("p_T", "p(x_{T})", "standard normal density of $x_T$")
 
 # The bound
 mean_1 = _real("mean_1", r"\mu_1", "mean of a Gaussian")
-mean_2 = _real("mean_2", r"\mu_2", "mean of another")
+mean_2 = _real("mean_2", r"\mu_2", "mean of another Gaussian")
 var_1 = _positive("var_1", r"\sigma_1^2", "variance of a Gaussian")
-var_2 = _positive("var_2", r"\sigma_2^2", "variance of another")
+var_2 = _positive("var_2", r"\sigma_2^2", "variance of another Gaussian")
 L_s = _indexed("L_s", "L_s", "term of the bound, in nats")
 D = _whole("D", "D", "number of coordinates of an image")
 
@@ -122,4 +124,4 @@ var_h = _positive("var_h", r"\sigma_h^2", "variance of a group")
 
 # Training
 M = _whole("M", "M", "number of images in a batch")
-J_s = _indexed("J_s", "J_s", "loss of image s of a batch")
+J_s = _indexed("J_s", "J_s", "loss of image $s$ of a batch")

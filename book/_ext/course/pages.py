@@ -3,7 +3,7 @@
 import json
 import re
 from functools import cache
-from itertools import groupby
+from itertools import cycle, groupby
 from operator import itemgetter
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_book_theme.directives import Margin
 
 from ddpm_course.equations import LEDGER, NOTATION
+
+from . import bibliography as bibliography  # its style is used by bibliography.md
 
 BOOK = Path(__file__).parents[2]
 CONCORDANCE = BOOK / "concordance.yml"
@@ -63,31 +65,61 @@ class NotationTable(_FromMarkdown):
 
 
 class Concordance(_FromMarkdown):
-    """``{concordance} slides``: all rows of one document, by place."""
+    """``{concordance} slides``: all rows of one document, a section for each place.
+
+    ``{concordance} equations``: every equation of the ledger and its witnesses.
+    """
 
     required_arguments = 1
 
     def lines(self) -> list[str]:
-        rows = [r for r in rows_of_concordance() if r["document"] == self.arguments[0]]
-        if not rows:
-            raise self.error(f"no document {self.arguments[0]!r} in {CONCORDANCE.name}")
-        lines = []
-        for place, there in groupby(rows, key=itemgetter("place")):
-            lines += ["", f"**{_text(place)}**", ""]
-            for row in there:
-                lines += [f"- {_quote(row)}\\", f"  → {_where(row)}"]
-        return lines
+        return witness_table()
 
     def run(self) -> list:
-        """The rows, each with its id as an anchor and a label."""
-        (container,) = super().run()
-        rows = [r for r in rows_of_concordance() if r["document"] == self.arguments[0]]
+        """The sections, with an anchor and a label for each row."""
+        document = self.arguments[0]
+        if document == "equations":
+            return super().run()
+        rows = [row for row in rows_of_concordance() if row["document"] == document]
+        if not rows:
+            raise self.error(f"no document {document!r} in {CONCORDANCE.name}")
+        places = groupby(rows, key=itemgetter("place"))
+        return [self.section(document, place, list(rows)) for place, rows in places]
+
+    def section(self, document: str, place: str, rows: list[dict]) -> nodes.section:
+        """One place: what a reader looks for, then a fold with the small print."""
+        anchor = f"{document}-{nodes.make_id(place)}"
+        section = nodes.section("", ids=[anchor], classes=["concordance"])
+        title, _ = self.state.inline_text(typeset(place), self.lineno)
+        section += nodes.title("", "", *title)
+        shown = [row for row in rows if not row.get("minor")]
+        folded = [row for row in rows if row.get("minor")]
+        section += self.rows(shown)
+        if folded:
+            more = "1 more line" if len(folded) == 1 else f"{len(folded)} more lines"
+            opening = f'<details class="minor"><summary>{more}</summary>'
+            section += nodes.raw("", opening, format="html")
+            section += self.rows(folded)
+            section += nodes.raw("", "</details>", format="html")
+        return section
+
+    def rows(self, rows: list[dict]) -> list:
+        """A list of rows, each with its id as an anchor and a label."""
+        text = [
+            line for row in rows for line in (f"- {quote(row)}\\", f"  → {_where(row)}")
+        ]
+        container = nodes.container()
+        source, _ = self.get_source_info()
+        self.state.nested_parse(StringList(text, source=source), 0, container)
         labels = self.env.get_domain("std").anonlabels
         for row, item in zip(rows, container.findall(nodes.list_item), strict=True):
             anchor = nodes.make_id(row["id"])
             item["ids"].append(anchor)
-            labels[row["id"]] = self.env.docname, anchor
-        return [container]
+            if "$" in row["quote"] or row["kind"] != "equation":
+                item["classes"].append("words")
+            for label in {row["id"], row["id"].lower()}:  # {ref} ignores case
+                labels[label] = self.env.docname, anchor
+        return container.children
 
 
 class Source(Margin):
@@ -179,11 +211,83 @@ def _text(text: str) -> str:
     return text
 
 
-def _quote(row: dict) -> str:
-    is_formula = row["kind"] == "equation" and "\\" in row["quote"]
-    if not is_formula:
-        return f"*{row['kind']}*: {_text(row['quote'])}"
-    return f"$\\displaystyle {' '.join(row['quote'].split())}$"
+#: Symbols in the headings of the documents.
+_SYMBOL = re.compile(r"([μx])_([qθt])(\(x_t, t\))?")
+
+
+def typeset(place: str) -> str:
+    """The Markdown of a heading, with its symbols as formulas."""
+    greek = {"μ": r"\mu", "θ": r"\theta"}
+    return _SYMBOL.sub(
+        lambda m: f"${greek.get(m[1], m[1])}_{greek.get(m[2], m[2])}{m[3] or ''}$",
+        place,
+    )
+
+
+def quote(row: dict) -> str:
+    """The Markdown of what a document says: a formula, or words with formulas in $."""
+    text = " ".join(row["quote"].split())
+    if row["kind"] == "equation" and "$" not in text:
+        return rf"$\displaystyle {text}$"
+    pieces = [
+        f"${piece}$" if is_formula else _text(piece)
+        for is_formula, piece in zip(cycle([False, True]), text.split("$"))
+    ]
+    return _opening(row) + "".join(pieces)
+
+
+#: What a quote that describes a picture says of itself.
+_PICTURE = re.compile(
+    "picture|diagram|flowchart|figure|screenshot|plot|visual|slide", re.I
+)
+
+
+def _opening(row: dict) -> str:
+    """ "Figure: " or the like, if the quote would not be understood without it."""
+    kind = row["kind"].capitalize()
+    if kind == "Figure" and _PICTURE.search(row["quote"]):
+        return ""
+    if kind not in ("Figure", "Algorithm", "Question") or row["quote"].startswith(kind):
+        return ""
+    return f"{kind}: "
+
+
+def witness_table() -> list[str]:
+    """Every equation of the ledger, and what in the documents is compared with it."""
+    rows = rows_of_concordance()
+    found = {
+        label: [row for row in rows if LEDGER[label] in row["equations"]]
+        for label in formulas()  # in the order of their numbers
+        if label in LEDGER
+    }
+    agree = sum(any(map(is_source, there)) for there in found.values())
+    lines = [
+        f"All {len(found)} numbered equations have a proof, a printed formula and "
+        f"code. For {agree} of them the documents have the same formula.",
+        "",
+        "| equation | the same formula in the documents |",
+        "|---|---|",
+    ]
+    for label, there in found.items():
+        places = {row["place"]: _in_document(row) for row in there if is_source(row)}
+        slips = [row for row in there if row["kind"] == "equation" and "slip" in row]
+        if not places and slips:
+            places = {"": f"after a correction: {_in_document(slips[0])}"}
+        if not places and there:
+            places = {"": f"in words only: {_in_document(there[0])}"}
+        lines.append(f"| {{eq}}`{label}` | {', '.join(places.values()) or '–'} |")
+    return lines
+
+
+def is_source(row: dict) -> bool:
+    """Whether the row is a formula that a test finds equal to the ledger's."""
+    is_compared = row["kind"] == "equation" and bool(row["equations"])
+    return is_compared and "slip" not in row
+
+
+def _in_document(row: dict) -> str:
+    place = re.sub(rf"(\({_SYMBOL.pattern}\)|{_SYMBOL.pattern}) ?", "", row["place"])
+    return f"{row['document']}, {{ref}}`{place.strip()} <{row['id']}>`"
 
 
 def _in_table(latex: str) -> str:
@@ -192,18 +296,17 @@ def _in_table(latex: str) -> str:
 
 
 def _where(row: dict) -> str:
-    """Links to the equation, section, exercise, figure or note.
+    """Links to the equation, section, exercise, figure, reference or note.
 
-    An equation's first three witnesses always hold, or a test would fail; the
-    fourth, the document, may have slipped.
+    The check mark says that a test finds the formula equal to the equation's.
     """
     written = [e for e in row["equations"] if e.chapter in CHAPTERS]
-    links = [f"{{eq}}`{equation.label}`" for equation in written]
-    if links and row["kind"] == "equation":
-        source = "but not this source" if "slip" in row else "source"
-        links[-1] += f" (proof, print, code, {source})"
+    check = " ✓" if is_source(row) else ""
+    links = [f"{{eq}}`{equation.label}`{check}" for equation in written]
     if "to" in row:
         links.append(_link(row["to"]))
+    if "cite" in row:
+        links.append(f"{{cite:t}}`{row['cite']}`")
     if not links:
         to_come = {row.get("chapter"), *(e.chapter for e in row["equations"])} - {None}
         links.append(f"chapter {min(to_come)}, to come")
@@ -218,4 +321,15 @@ def _link(label: str) -> str:
         return f"{{numref}}`{label}`"
     # sections of different chapters may have one name
     chapters = [n for n, text in CHAPTERS.items() if f"({label})=" in text]
-    return "".join(f"chapter {n}, " for n in chapters) + f"{{ref}}`{label}`"
+    before = "".join(f"chapter {n}, " for n in chapters)
+    if "$" in titles().get(label, ""):  # {ref} would print it as it is
+        return f"{before}[{titles()[label]}]({label})"
+    return f"{before}{{ref}}`{label}`"
+
+
+@cache
+def titles() -> dict[str, str]:
+    """The Markdown of every labeled heading of the chapters."""
+    cells = [cell for text in CHAPTERS.values() for cell in json.loads(text)["cells"]]
+    text = "\n\n".join("".join(cell["source"]) for cell in cells)
+    return dict(re.findall(r"^\((sec-[\w-]+)\)=\n#+ (.+)$", text, re.M))
