@@ -135,6 +135,7 @@ def unfolded(page):
     """How many folds there are of each kind, and how many are open."""
     kinds = {"code": "details.hide", "proof": "details.proof"}
     kinds["solution"] = ".solution > details"
+    kinds["source"] = ".source > details"
     return {
         kind: (page.locator(f"{all_}[open]").count(), page.locator(all_).count())
         for kind, all_ in kinds.items()
@@ -154,7 +155,7 @@ def test_the_reading_mode_unfolds_and_is_remembered(chapter, site):
         page.keyboard.press("ArrowDown")
         assert switch.input_value() == "code"
         opened = {kind: n for kind, (n, _) in unfolded(page).items()}
-        assert opened == {"code": total["code"], "proof": 0, "solution": 0}
+        assert opened == dict.fromkeys(total, 0) | {"code": total["code"]}
         page.keyboard.press("ArrowDown")
         assert switch.input_value() == "everything"
         assert all(n == all_ for n, all_ in unfolded(page).values())
@@ -174,11 +175,13 @@ def test_without_a_script_all_is_folded_and_within_reach(browser, site):
     page = context.new_page()
     page.goto(urljoin(site, FIRST))
     assert page.locator("select.reading-mode").count() == 0
-    for kind in ["details.hide", "details.proof", ".solution > details"]:
+    kinds = ["details.hide", "details.proof", ".solution > details", ".source > details"]
+    for kind in kinds:
         fold = page.locator(kind).first
-        assert not fold.locator("pre").first.is_visible()
+        inside = fold.locator("pre, p:not(summary p)").first
+        assert not inside.is_visible()
         fold.locator("summary").first.click(position={"x": 3, "y": 5})
-        assert fold.locator("pre").first.is_visible()
+        assert inside.is_visible()
     context.close()
 
 

@@ -4,7 +4,12 @@ document.addEventListener("DOMContentLoaded", () => {
   const MODES = {
     story: [],
     code: ["details.hide"],
-    everything: ["details.hide", "details.proof", ".solution > details"],
+    everything: [
+      "details.hide",
+      "details.proof",
+      ".solution > details",
+      ".source > details",
+    ],
   };
   const article = document.querySelector("article");
   const header = document.querySelector(".article-header-buttons");

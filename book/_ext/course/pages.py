@@ -3,6 +3,7 @@
 import json
 import re
 from functools import cache
+from html import escape
 from itertools import cycle, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -38,6 +39,10 @@ DOCUMENTS = {
 }
 #: The steps of the course map, one a chapter.
 STEPS = ("Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling")
+
+
+def _html(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
 
 
 class _FromMarkdown(SphinxDirective):
@@ -123,7 +128,7 @@ class Concordance(_FromMarkdown):
 
 
 class Source(Margin):
-    """``{source} slides/forward-1/data``: what the documents say, in the margin.
+    """``{source} slides/forward-1/data``: what the documents say, folded in the margin.
 
     The arguments are ids of rows of ``concordance.yml``; links to the rows and to their
     reading notes follow the text.
@@ -137,7 +142,12 @@ class Source(Margin):
         self.arguments[0] = title
         self.options["class"] = ["source"]
         self.content += StringList(["", links], source=CONCORDANCE.name)
-        return super().run()
+        (note,) = super().run()
+        heading, *text = note.children
+        summary = f"<details><summary>{escape(heading.astext())}</summary>"
+        note.children = []
+        note += [_html(summary), *text, _html("</details>")]
+        return [note]
 
 
 def source(ids: str) -> tuple[str, str]:
