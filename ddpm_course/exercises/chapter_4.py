@@ -28,19 +28,18 @@ _WEIGHT = Exercise(
     difficulty="medium",
     minutes=15,
     reference=_ON_X0**2 / (2 * sigma_t**2),
-    meaning="That is the bound itself, with nothing hidden in a sign of proportion.",
+    meaning="That is the bound itself, with nothing hidden behind a ∝.",
     hint="Subtract the two means first. What is left of x_t? Then square the factor "
     "in front of the difference, and don't forget the factor in front of the norm.",
     mistakes={
         "coefficient not squared": Mistake(
             _ON_X0 / (2 * sigma_t**2),
-            "You pulled a coefficient out of a squared norm as it was. What happens "
-            "to a factor in there?",
+            "You pulled a coefficient out of a squared norm without squaring it.",
         ),
         "the lecture's proportionality": Mistake(
             _ON_X0**2,
-            "That is what the lecture has in its step 4. Its ∝ hides the factor in "
-            "front of the first norm, which depends on t.",
+            "That is the weight of the last step alone. The factor in front of the "
+            "first norm is missing, and it depends on t: no ∝ should hide it.",
         ),
         "both slips": Mistake(
             _ON_X0,
@@ -92,18 +91,18 @@ _WEIGHT = Exercise(
         ),
         "x₀-weights for ε-weights": Mistake(
             beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - abar_t)),
-            "That is the scaling term from the slides, the weight of the noise's "
-            "error. Here the network predicts the clean image.",
+            "That is the weight for a network that predicts the noise. Here it "
+            "predicts the clean image.",
         ),
         "σ² = β̃": Mistake(
             (snr_prev - snr_t) / 2,
-            "Right if the model's variance is that of the posterior. The exercise "
-            "leaves it open: the answer contains sigma_t.",
+            "Right if the model has the variance of the posterior. The exercise "
+            "leaves the variance open: keep sigma_t.",
         ),
         "σ² = β": Mistake(
             _ON_X0**2 / (2 * beta_t),
-            "Right if the model's variance is beta_t. The exercise leaves it open: "
-            "keep sigma_t.",
+            "Right if the model's variance is beta_t. The exercise leaves the "
+            "variance open: keep sigma_t.",
         ),
     },
 )
@@ -117,7 +116,7 @@ _NOISE_AS_V = Exercise(
     difficulty="medium",
     minutes=10,
     reference=abar_t,
-    meaning="So the simple loss of the noise hardly hears v at late times.",
+    meaning="So at late times the simple loss of the noise barely notices v.",
     hint="Compare both losses with the loss of x_0: this chapter has an equation for "
     "each. Or ask by how much an error in v is multiplied on its way to the noise.",
     mistakes={
@@ -128,8 +127,7 @@ _NOISE_AS_V = Exercise(
         ),
         "root not squared": Mistake(
             sp.sqrt(abar_t),
-            "That is how much an error is multiplied. A loss has the square of the "
-            "error.",
+            "That is the factor of an error. A loss contains the square of an error.",
         ),
         "squared twice": Mistake(
             abar_t**2,
@@ -142,8 +140,8 @@ _NOISE_AS_V = Exercise(
         ),
         "the loss of x₀, root": Mistake(
             sp.sqrt(1 - abar_t),
-            "Two things: this factor leads from v to x_0, and a loss has the square "
-            "of the error.",
+            "Two things: this factor leads from v to x_0, not to the noise, and a "
+            "loss contains the square of an error.",
         ),
         "v against x₀": Mistake(
             snr_t + 1,
@@ -161,7 +159,8 @@ _NOISE_AS_V = Exercise(
         ),
         "one loss for the other": Mistake(
             sp.Integer(1),
-            "They are not the same loss: v is measured along another direction.",
+            "They are not the same loss: v and the noise are measured along different "
+            "axes.",
         ),
         "product for quotient": Mistake(
             snr_t * (snr_t + 1),
@@ -281,7 +280,7 @@ _FIND_THE_BUG = Exercise(
         ),
         "weights forgotten": Mistake(
             _mixture(no_weights=True),
-            "You lost the weights of the components: they make a rare one count less.",
+            "You lost the weights of the components. A rare component must count less.",
         ),
         "weights without logarithm": Mistake(
             _mixture(no_log=True),
@@ -312,8 +311,8 @@ _FIND_THE_BUG = Exercise(
         ),
         "the components' centers": Mistake(
             _mixture(centers=True),
-            "You average the centers of the components. Even within a component, x_t "
-            "says something about x_0.",
+            "You average the centers of the components. But even within a component, "
+            "x_t says something about x_0.",
         ),
         "the noisy data": Mistake(
             _mixture(noisy=True),
