@@ -67,8 +67,10 @@ def use_style() -> None:
             "axes.prop_cycle": plt.cycler(color=colors),
         }
     )
-    if "matplotlib_inline.backend_inline" in sys.modules:  # in a notebook
-        sys.modules["matplotlib_inline.backend_inline"].set_matplotlib_formats("retina")
+    if "ipykernel" in sys.modules:  # in a notebook
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
 
 
 def to_pixels(images: Tensor) -> Tensor:
