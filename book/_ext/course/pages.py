@@ -155,8 +155,8 @@ def source(ids: str) -> tuple[str, str]:
     by_id = {row["id"]: row for row in rows_of_concordance()}
     rows = [by_id[i] for i in ids.split()]
     names = dict.fromkeys(DOCUMENTS[row["document"]] for row in rows)
-    places = {row["place"]: row["id"] for row in reversed(rows)}  # its first row
-    links = [f"{{ref}}`{place} <{row}>`" for place, row in reversed(places.items())]
+    places = {row["place"]: row for row in reversed(rows)}  # its first row
+    links = [_link_to(row) for row in reversed(places.values())]
     notes = [row.get(key) for row in rows for key in ("slip", "note")]
     links += [f"Note: {{ref}}`{note}`" for note in dict.fromkeys(filter(None, notes))]
     return f"In {' and '.join(names)}", " · ".join(links)
@@ -296,8 +296,13 @@ def is_source(row: dict) -> bool:
 
 
 def _in_document(row: dict) -> str:
+    return f"{row['document']}, {_link_to(row)}"
+
+
+def _link_to(row: dict) -> str:
+    """A link with the name of the place, less its symbols: a link can't typeset them."""
     place = re.sub(rf"(\({_SYMBOL.pattern}\)|{_SYMBOL.pattern}) ?", "", row["place"])
-    return f"{row['document']}, {{ref}}`{place.strip()} <{row['id']}>`"
+    return f"{{ref}}`{place.strip()} <{row['id']}>`"
 
 
 def _in_table(latex: str) -> str:
