@@ -2,8 +2,8 @@
 
 An entry holds the label, the SymPy expression, the call that computes it in torch, and
 the places in the documents that it comes from. The tests compare four witnesses with
-it: the proof in the chapter, the printed formula, the code, and the documents' own
-formula.
+it: the proof in the chapter, the printed formula, the code, and, where the documents
+have it, their own formula.
 
 The entries are in one module per chapter. Nothing but SymPy is imported here.
 """
