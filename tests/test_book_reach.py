@@ -2,6 +2,7 @@
 
 import re
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 from urllib.parse import urljoin
 from xml.etree import ElementTree
@@ -383,91 +384,48 @@ def test_pictures_stand_on_white_or_on_black(browser, site, scheme):
             assert look["ground"] == "rgba(0, 0, 0, 0)"
 
 
-NOTE = (
-    '<aside class="margin sidebar source"><p class="sidebar-title">In the slides and '
-    'the lecture on training</p><p><a class="reference internal" href="#">Forward '
-    "(Diffusion) Process (1/2)</a></p></aside>"
-)
-STEPS = ["Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling"]
-MAP = "".join(
-    f'<li><p><a class="reference internal" href="#">{step}</a></p></li>'
-    for step in ["<strong>Forward</strong>", *STEPS[1:]]
-)
-
-
-@pytest.fixture
-def furnished(browser, site):
-    """Opens the first chapter with one margin note and one course map."""
-
-    def visit(width, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        page = context.new_page()
-
-        def furnish(route):
-            html = route.fetch().text()
-            html = re.sub(r'<aside class="margin.*?</aside>', "", html, flags=re.S)
-            html = re.sub(
-                r'<div class="course-map.*?</div>', "", html, count=1, flags=re.S
-            )
-            furniture = (
-                f'<div class="course-map docutils container"><ol class="simple">{MAP}'
-                f"</ol></div>{NOTE}<p>A first paragraph"
-            )
-            before, after = html.split("<article", 1)
-            after = after.replace("</h1>", f"</h1>{furniture}", 1)
-            route.fulfill(body=f"{before}<article{after}")
-
-        page.route("**/01_*.html", furnish)
-        page.goto(urljoin(site, FIRST))
-        page.evaluate("window.MathJax.startup.promise")
-        page.wait_for_timeout(500)  # the contents make room, slowly
-        return page
-
-    return visit
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1900, 1280, 1100, 390])
-def test_a_margin_note_is_small_and_in_nobodys_way(furnished, width):
-    page = furnished(width)
-    note = page.locator("aside.margin.source")
-    box, text = note.bounding_box(), page.locator("article h1 ~ p").first.bounding_box()
-    size = note.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
-    assert size == pytest.approx(12.8)
-    if width >= 1200:  # in the margin, beside the text
-        assert box["x"] >= text["x"] + text["width"] - 1
-        contents = page.locator("nav.page-toc")
-        assert contents.evaluate("e => getComputedStyle(e).opacity") == "0"
-        assert box["x"] + box["width"] <= width
-    else:  # in the text, indented
-        assert box["x"] > text["x"]
-        assert box["x"] + box["width"] <= text["x"] + text["width"] + 1
-        assert box["y"] + box["height"] <= text["y"]
-    assert findings(page, "aside.margin") == []
-    page.context.close()
+def test_margin_notes_are_small_and_in_nobodys_way(browser, site, width):
+    with Visit(browser, urljoin(site, FIRST), width, "light") as (page, _):
+        notes = page.locator("article aside.margin.source")
+        text = page.locator("article h1").first.bounding_box()
+        right = text["x"] + text["width"]
+        assert notes.count() > 3
+        sizes = notes.evaluate_all("all => all.map(e => getComputedStyle(e).fontSize)")
+        assert set(sizes) == {"12.8px"}
+        boxes = [note.bounding_box() for note in notes.all()]
+        for box, below in pairwise([*boxes, None]):
+            if width >= 1200:  # in the margin, beside the text
+                assert right - 1 <= box["x"] <= width - box["width"]
+            else:  # in the text, indented
+                assert box["x"] > text["x"]
+                assert box["x"] + box["width"] <= right + 1
+            assert below is None or box["y"] + box["height"] <= below["y"]
+        if width >= 1200:  # the contents make room for a note
+            notes.nth(1).evaluate("e => e.scrollIntoView({block: 'center'})")
+            page.wait_for_function(
+                "getComputedStyle(document.querySelector('nav.page-toc')).opacity < 0.1"
+            )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "rows"), [(1280, 1), (390, 2)])
-def test_the_course_map_is_a_slim_row(furnished, width, rows, scheme):
-    page = furnished(width, scheme)
-    steps = page.locator(".course-map li")
-    boxes = [step.bounding_box() for step in steps.all()]
-    assert len({round(box["y"]) for box in boxes}) == rows
-    assert all(box["height"] <= 30 for box in boxes)
-    assert max(box["x"] + box["width"] for box in boxes) <= width
-    arrows = steps.evaluate_all(
-        "all => all.map(e => getComputedStyle(e,'::after').content)"
-    )
-    assert ["→" in arrow for arrow in arrows] == [True] * 6 + [False]
-    color = "e => getComputedStyle(e).color"
-    here = page.locator(".course-map strong").evaluate(color)
-    assert here != page.locator(".course-map a").last.evaluate(color)
-    assert findings(page, ".course-map") == []
-    page.context.close()
+def test_the_course_map_is_a_slim_row(browser, site, width, rows, scheme):
+    with Visit(browser, urljoin(site, FIRST), width, scheme) as (page, _):
+        steps = page.locator(".course-map li")
+        boxes = [step.bounding_box() for step in steps.all()]
+        assert len({round(box["y"]) for box in boxes}) == rows
+        assert all(box["height"] <= 30 for box in boxes)
+        assert max(box["x"] + box["width"] for box in boxes) <= width
+        arrows = steps.evaluate_all(
+            "all => all.map(e => getComputedStyle(e, '::after').content)"
+        )
+        assert ["→" in arrow for arrow in arrows] == [True] * 6 + [False]
+        color = "e => getComputedStyle(e).color"
+        here = page.locator(".course-map strong").evaluate(color)
+        assert here != page.locator(".course-map a").last.evaluate(color)
 
 
 # --- paper --------------------------------------------------------------------------
