@@ -22,7 +22,7 @@ HEIGHTS = """() => {
     .reduce((sum, e) => sum + e.getBoundingClientRect().height, 0);
   const heights = {
     code: height("div.cell_input"),
-    folds: height("details > summary"),
+    folds: height("details > summary:not(aside summary)"),
     output: height("div.cell_output .output"),
     pictures: height("figure, img:not(figure *)"),
   };
