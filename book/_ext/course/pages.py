@@ -32,10 +32,10 @@ _LABELED = re.compile(
 )
 #: How a source note names the documents.
 DOCUMENTS = {
-    "slides": "the slides",
-    "elbo": "the lecture on the ELBO",
-    "training": "the lecture on training",
-    "sampling": "the lecture on sampling",
+    "slides": "slides",
+    "elbo": "lecture on the ELBO",
+    "training": "lecture on training",
+    "sampling": "lecture on sampling",
 }
 #: The steps of the course map, one a chapter.
 STEPS = ("Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling")
@@ -159,7 +159,7 @@ def source(ids: str) -> tuple[str, str]:
     links = [_link_to(row) for row in reversed(places.values())]
     notes = [row.get(key) for row in rows for key in ("slip", "note")]
     links += [f"Note: {{ref}}`{note}`" for note in dict.fromkeys(filter(None, notes))]
-    return f"In {' and '.join(names)}", " · ".join(links)
+    return f"Source: {', '.join(names)}", " · ".join(links)
 
 
 class Formula(_FromMarkdown):
