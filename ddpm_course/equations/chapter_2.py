@@ -41,6 +41,9 @@ _kl = (
     r"D_{KL}\left(\mathcal N(\mu_1, \sigma_1^2) \,\|\,"
     r" \mathcal N(\mu_2, \sigma_2^2)\right)"
 )
+_matching = (
+    r"D_{KL}\left(q(x_{t-1} \mid x_t, x_0) \,\|\, p_\theta(x_{t-1} \mid x_t)\right)"
+)
 _ratio = betatilde_t / sigma_t**2
 _continuous = "decoder='continuous', variance"
 
@@ -125,7 +128,7 @@ EQUATIONS = [
     ),
     Equation(
         "bound-term",
-        "L_{t-1}",
+        _matching,
         (mu_tilde - mu_theta) ** 2 / (2 * sigma_t**2)
         + (_ratio - 1 - sp.log(_ratio)) / 2,
         "bound.vlb_term(schedule, x_0, x_t, t, x0_hat, 'beta')",
@@ -133,7 +136,7 @@ EQUATIONS = [
     ),
     Equation(
         "decoder-continuous",
-        "L_0",
+        r"-\log p_\theta(x_0 \mid x_1)",
         sp.log(2 * sp.pi * beta_1) / 2 + (x_0 - x0_hat_1) ** 2 / (2 * beta_1),
         f"bound.decoder_nll(schedule, x_0, x0_hat_1, {_continuous}=beta_1)",
     ),
