@@ -61,6 +61,43 @@ def test_a_check_that_nobody_has_attempted_says_nothing_on_the_page(path):
         assert ("exercise-check" in tags) == ("remove-output" in tags), cell.source
 
 
+FENCE = re.compile(r"^(`{3,}|:{3,})\{.*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
+
+
+@chapters
+def test_the_prose_speaks_of_diffusion_models_not_of_the_documents(path):
+    """What they say stands in source notes, beside the text."""
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
+    prose = FENCE.sub("", prose)
+    mentions = re.findall(r"^.*\b(?:slides?|lectures?)\b.*$", prose, re.MULTILINE)
+    assert len(mentions) <= 3, "\n".join(mentions)
+
+
+@proving
+def test_headings_are_unique_and_say_what_is_there(path):
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    assert len(headings) == len(set(headings)) > 5
+    empty = {"A picture first", "One step", "The claims, put to the test", "Training"}
+    assert not empty & set(headings[1:])
+
+
+@chapters
+def test_no_output_on_the_page_is_a_verdict(path):
+    """A number beats True."""
+    printed = [
+        (cell.source, output.text)
+        for cell, tags in tagged_cells(path)
+        if not tags & {"proof", "exercise-check", "exercise-solution"}
+        for output in cell.outputs
+        if output.output_type == "stream"
+        and re.search(r"\b(True|False)\b", output.text)
+    ]
+    assert printed == []
+
+
 # --- on the page ------------------------------------------------------------------
 
 
@@ -175,9 +212,14 @@ def test_without_a_script_all_is_folded_and_within_reach(browser, site):
     page = context.new_page()
     page.goto(urljoin(site, FIRST))
     assert page.locator("select.reading-mode").count() == 0
-    kinds = ["details.hide", "details.proof", ".solution > details", ".source > details"]
+    kinds = [
+        "details.hide",
+        "details.proof",
+        ".solution > details",
+        ".source > details",
+    ]
     for kind in kinds:
-        fold = page.locator(kind).first
+        fold = page.locator(f"{kind}:is(details)").first
         inside = fold.locator("pre, p:not(summary p)").first
         assert not inside.is_visible()
         fold.locator("summary").first.click(position={"x": 3, "y": 5})
