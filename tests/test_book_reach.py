@@ -306,7 +306,7 @@ def test_a_link_shows_what_it_leads_to(browser, built_book, kind):
     page = browser.new_context(reduced_motion="reduce").new_page()
     page.goto((built_book / SECOND).as_uri())
     page.evaluate("window.MathJax.startup.promise")
-    box, link = page.locator("#preview"), page.locator(f"article {link_}").first
+    box, link = page.locator("#preview"), page.locator(f"article {link_}:visible").first
     assert not box.is_visible()
     link.hover()
     box.locator(content).first.wait_for(state="visible", timeout=5000)

@@ -144,10 +144,11 @@ def test_the_slider_moves_without_a_kernel(browser, site):
     with Visit(browser, url, 390, "light") as (page, _):
         slider = page.locator("figure.slider")
         before = slider.locator("div").evaluate("e => e.style.backgroundPosition")
+        said = slider.locator("output").text_content()
         slider.locator("input").fill("12")
         after = slider.locator("div").evaluate("e => e.style.backgroundPosition")
         assert after != before
-        assert "t = 500" in slider.locator("output").text_content()
+        assert said != slider.locator("output").text_content() != ""
 
 
 def test_solutions_are_folded_and_open(browser, site):

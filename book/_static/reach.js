@@ -1,9 +1,7 @@
 /* What scrolls sideways shows it by a fading edge (course.css), and only then is a tab
    stop. Paper is light. */
 document.addEventListener("DOMContentLoaded", () => {
-  const blocks = document.querySelectorAll(
-    "article :is(pre, table, div.math)",
-  );
+  const blocks = new Set();
   const look = (block) => {
     const more = block.scrollWidth - block.clientWidth;
     const scrolls = more > 1 && getComputedStyle(block).overflowX !== "visible";
@@ -14,15 +12,16 @@ document.addEventListener("DOMContentLoaded", () => {
     else block.removeAttribute("tabindex");
   };
   const sizes = new ResizeObserver((all) => all.forEach((one) => look(one.target)));
-  const watch = (block) => {
-    sizes.observe(block); // calls look, too, now and when a fold opens
-    block.addEventListener("scroll", () => look(block), { passive: true });
+  const watch = (selector) => {
+    for (const block of document.querySelectorAll(`article ${selector}`)) {
+      blocks.add(block);
+      sizes.observe(block); // calls look, too, now and when a fold opens
+      block.addEventListener("scroll", () => look(block), { passive: true });
+    }
   };
-  blocks.forEach(watch);
-  window.MathJax?.startup?.promise?.then(() => {
-    document.querySelectorAll("article mjx-container").forEach(watch);
-    blocks.forEach(look);
-  });
+  watch(":is(pre, table, div.math)");
+  window.MathJax?.startup?.promise?.then(() => watch("mjx-container"));
+  document.fonts.addEventListener("loadingdone", () => blocks.forEach(look));
 
   const root = document.documentElement;
   let theme;
