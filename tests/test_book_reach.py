@@ -202,6 +202,15 @@ def tags(html):
 
 
 @pytest.mark.slow
+def test_no_id_stands_on_a_page_twice(built_book):
+    for path in built_book.glob("book/*.html"):
+        html = path.read_text(encoding="utf-8")
+        html = re.sub(r"<template.*?</template>", "", html, flags=re.DOTALL)
+        ids = re.findall(r'\sid="([^"]+)"', html)
+        assert sorted(ids) == sorted(set(ids)), path.name
+
+
+@pytest.mark.slow
 def test_every_page_says_what_it_is(built_book):
     told = {}
     for path in [*built_book.glob("book/*.html"), built_book / "search.html"]:

@@ -27,7 +27,6 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("course-map", pages.CourseMap)
     app.add_post_transform(folds.Proofs)
     app.add_post_transform(folds.Solutions)
-    app.add_post_transform(assistive.ProofLinks)
     app.connect("config-inited", site.check)
     app.connect("config-inited", meta.set_address)
     app.connect("config-inited", weight.slim_mathjax)

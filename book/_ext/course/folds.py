@@ -39,13 +39,12 @@ class Proofs(SphinxPostTransform):
         code, *outputs = cell.children
         labels, verdict = _take_verdicts(outputs)
         targets = [self.mark(label) for label in labels if label in self.equations]
-        proven = " and ".join(map(self.link, labels))
-        title = (
-            f"✓ Proof of {proven}, checked with SymPy"
-            if labels
-            else "This step in SymPy"
-        )
+        numbers = " and ".join(f"({self.references.equation(n)})" for n in labels)
+        title = f"✓ Proof of {numbers}, checked with SymPy" if labels else STEP
         opening = f'<details class="proof"><summary>{title}</summary>{"".join(targets)}'
+        if labels:  # not in the summary: a button must not hold a link
+            links = " and ".join(map(self.link, labels))
+            opening += f'<p class="back">Back to {links}</p>'
         cell.children = []
         cell += [_html(opening), code, *verdict, _html("</details>")]
         cell += [output for output in outputs if output.children]
@@ -67,6 +66,7 @@ class Proofs(SphinxPostTransform):
         link = f'<a href="#{anchor}" title="{name}" aria-label="{name}">✓</a>'
         row = nodes.container(classes=["proven"])
         block.replace_self(row)
+        row["ids"] = []  # replace_self has copied them
         row += [block, _html(link)]
         return f'<span id="{anchor}"></span>'
 

@@ -300,7 +300,7 @@ def _in_document(row: dict) -> str:
 
 
 def _link_to(row: dict) -> str:
-    """A link with the name of the place, less its symbols: a link can't typeset them."""
+    """A link with the name of the place, less its symbols, which it can't typeset."""
     place = re.sub(rf"(\({_SYMBOL.pattern}\)|{_SYMBOL.pattern}) ?", "", row["place"])
     return f"{{ref}}`{place.strip()} <{row['id']}>`"
 
