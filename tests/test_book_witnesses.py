@@ -8,6 +8,7 @@ import textwrap
 from collections import defaultdict
 from dataclasses import replace
 
+import chain
 import pytest
 import sympy as sp
 import witnesses
@@ -16,6 +17,13 @@ from witnesses import BY_NUMBER
 from ddpm_course.equations import LEDGER, NOTATION, Gaussian
 
 by_label = pytest.mark.parametrize("equation", LEDGER.values(), ids=lambda e: e.label)
+
+
+averages = pytest.mark.parametrize(
+    "equation",
+    [e for e in LEDGER.values() if chain.holds_an_average(e)],
+    ids=lambda e: e.label,
+)
 
 
 # --- the witnesses agree ----------------------------------------------------------
@@ -46,6 +54,11 @@ def test_source(equation):
     assert set(equation.sources) <= set(rows)
     for source in equation.sources:
         assert witnesses.source_disagreement(rows[source], equation) is None
+
+
+@averages
+def test_chain(equation):
+    assert witnesses.chain_disagreement(equation) is None
 
 
 # --- each witness says what is missing ----------------------------------------------
@@ -105,9 +118,9 @@ def test_a_command_that_cannot_be_read(latex, command):
 # --- each witness notices a flipped sign ------------------------------------------
 
 
-def flipped_latex(latex: str) -> list[str]:
+def flipped_latex(latex: str, relation: str = "=") -> list[str]:
     """Copies of ``lhs = rhs`` with one sign of the right side flipped."""
-    start = latex.index("=") + 1
+    start = re.search(r"=" if relation == "=" else r"\\le(?![a-z])", latex).end()
     signs = [m.start() for m in re.finditer(r"[+-]", latex) if m.start() > start]
     # a minus in an index, as in x_{t-1}, is a sign of the formula too
     return [
@@ -118,7 +131,8 @@ def flipped_latex(latex: str) -> list[str]:
 @pytest.mark.slow
 @by_label
 def test_print_notices_a_flipped_sign(equation):
-    for latex in flipped_latex(witnesses.printed()[equation.label][1]):
+    printed = witnesses.printed()[equation.label][1]
+    for latex in flipped_latex(printed, equation.relation):
         said = witnesses.formula_disagreement("print", latex, equation)
         assert said and "print and ledger disagree" in said and equation.label in said
 
@@ -156,6 +170,8 @@ def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
             "print", latex, flipped
         )
         assert "code and ledger disagree" in witnesses.code_disagreement(flipped)
+        if chain.holds_an_average(flipped):
+            assert "disagree on the chain" in witnesses.chain_disagreement(flipped)
         for row in quotes:
             if row["kind"] == "equation" and not row.get("slip"):
                 said = witnesses.source_disagreement(row, flipped)
@@ -163,6 +179,22 @@ def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
     monkeypatch.setitem(LEDGER, label, flipped)
     failed = witnesses.proof_disagreements(chapter, until=label)
     assert any(f"{label}: proof and ledger disagree" in said for said in failed)
+
+
+INEQUALITIES = [e for e in LEDGER.values() if e.relation == "≤"]
+
+
+@pytest.mark.parametrize("equation", INEQUALITIES, ids=lambda e: e.label)
+def test_a_flipped_inequality_is_noticed(equation):
+    printed = witnesses.printed()[equation.label][1]
+    for other in (r"\ge", "="):
+        flipped = re.sub(r"\\le(?![a-z])", lambda _, other=other: other, printed)
+        said = witnesses.formula_disagreement("print", flipped, equation)
+        assert said and "print and ledger disagree" in said
+    left = witnesses.read_expression(equation.lhs)
+    for rhs in (left, left - 1, equation.rhs + sp.Rational(1, 100)):
+        wrong = replace(equation, rhs=rhs)  # no gap, below, or not tight
+        assert "disagree on the chain" in witnesses.chain_disagreement(wrong)
 
 
 class _Flip(ast.NodeTransformer):

@@ -1,5 +1,8 @@
 """The four witnesses of an equation, each compared with the ledger.
 
+What SymPy can't prove has a fifth: both sides of an equation with an average in it are
+evaluated on chains that can be solved exactly (``chain``).
+
 A function ``..._disagreement`` returns None if the witness agrees, and otherwise a
 sentence that names the witness, the equation and the difference.
 """
@@ -13,6 +16,7 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 
+import chain
 import jupytext
 import numpy as np
 import sympy as sp
@@ -24,7 +28,15 @@ from sympy.parsing.latex import parse_latex
 from sympy.parsing.latex.errors import LaTeXParsingError
 
 from ddpm_course import equations, schedules
-from ddpm_course.equations import LEDGER, NOTATION, Equation, Gaussian, residual
+from ddpm_course.equations import (
+    KL,
+    LEDGER,
+    NOTATION,
+    E,
+    Equation,
+    Gaussian,
+    residual,
+)
 
 BOOK = Path(__file__).parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
@@ -44,6 +56,7 @@ _DECORATION = re.compile(
     r"|\\[,;!:\s]|\\q?quad(?![A-Za-z])|&|\\\\|\\(begin|end)\{aligned\}|\\nonumber"
 )
 _SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mid "}
+_SYNONYMS |= {r"\le": "≤", r"\leq": "≤", r"\ge": "≥", r"\geq": "≥"}
 
 #: The commands that may stand beside symbols. SymPy's parser would read any other as a
 #: symbol, or even letter by letter.
@@ -55,6 +68,7 @@ def tidy(latex: str) -> str:
     latex = re.sub(r"\\[lr]?Vert(?![A-Za-z])", r"\\|", latex)
     # a squared norm stands for the square of one coordinate
     latex = re.sub(r"\\\|(.*?)\\\|(_\{?2\}?)?", r" (\1) ", latex, flags=re.S)
+    latex = latex.replace(r"\|", r"\parallel ")  # what is left stands in a divergence
     latex = re.sub(
         r"\\underbrace\{(.*?)\}_\{\\text\{.*?\}\}", r" \1 ", latex, flags=re.S
     )
@@ -92,7 +106,7 @@ def _table() -> dict[str, sp.Basic]:
     functions.sort(key=lambda n: n.symbol.func != equations.q_0)
     s, t = equations.s, equations.t
     running = {"t": t} | {i: sp.Symbol(i) for i in "ijm"}
-    ends = {"s-1": s - 1, "t-1": t - 1, "T": equations.T, "1": 1}
+    ends = {"s-1": s - 1, "t-1": t - 1, "T": equations.T, "1": 1, "0": 0}
     for notation in functions:  # under other running indices, and at the ends
         for index, at in (running | ends).items():
             if not (index.endswith("-1") and "s-1" in notation.latex):
@@ -107,7 +121,9 @@ def read_expression(latex: str) -> sp.Expr:
 
     Raises LaTeXParsingError for anything else.
     """
-    latex, table, found, out, at = tidy(latex), _table(), {}, "", 0
+    latex, found, out, at = tidy(latex), {}, "", 0
+    # an average is read by itself and stands for one symbol
+    table = dict(_averages(latex)) | _table()
     while at < len(latex):
         for token, symbol in table.items():
             if latex.startswith(token, at):
@@ -129,6 +145,27 @@ def read_expression(latex: str) -> sp.Expr:
     parsed = parse_latex(out, backend="antlr")
     constants = {sp.Symbol("pi"): sp.pi, sp.Symbol("e"): sp.E}
     return parsed.xreplace(constants | {sp.Symbol(n): s for n, s in found.items()})
+
+
+def _averages(latex: str) -> Iterator[tuple[str, sp.Expr]]:
+    """The averages and divergences in a formula, with what they are."""
+    over = r"(?P<over>([^{}]|\{[^{}]*\})*)"
+    begins = rf"\\mathbb E_\{{{over}\}}(?=\[)|D_\{{KL\}}(?=\()"
+    for begin in re.finditer(begins, latex):
+        # up to the bracket that closes the one after it
+        depth, end = 0, begin.end()
+        for end in range(begin.end(), len(latex)):
+            depth += (latex[end] in "({[") - (latex[end] in ")}]")
+            if depth == 0:
+                break
+        inside = latex[begin.end() + 1 : end]
+        if begin["over"]:
+            found = E(read_expression(begin["over"]), read_expression(inside))
+        elif len(pair := re.split(r"\\parallel ?", inside)) == 2:
+            found = KL(*map(read_expression, pair))
+        else:
+            raise LaTeXParsingError(f"no two densities in {inside}")
+        yield latex[begin.start() : end + 1], found
 
 
 def split(latex: str, at: str) -> list[str]:
@@ -158,7 +195,7 @@ def read_side(latex: str) -> tuple[sp.Expr, ...]:
 
 def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | None:
     """Compare each side of a formula, ``lhs = rhs = …``, with the ledger."""
-    lhs, *sides = split(tidy(latex), "=")
+    lhs, *sides = split(tidy(latex), equation.relation)
     wanted = (
         (equation.rhs.x, equation.rhs.mean, equation.rhs.variance)
         if isinstance(equation.rhs, Gaussian)
@@ -251,14 +288,14 @@ def source_disagreement(row: dict, equation: Equation) -> str | None:
     quote = tidy(row["quote"])
     for theirs, ours in _RENAMED.items():
         quote = re.sub(theirs, ours, quote)
-    sides, wanted = split(quote, "="), tidy(equation.lhs)
+    sides, wanted = split(quote, equation.relation), tidy(equation.lhs)
     if wanted in sides:  # a chain may begin with another name for it
         sides = sides[sides.index(wanted) + 1 :]
     elif len(sides) == 1 or not sides[0]:  # a line may continue the last
         sides = [side for side in sides if side]
     else:
         wanted, *sides = sides
-    quote = "=".join([wanted, *sides])
+    quote = equation.relation.join([wanted, *sides])
     said = formula_disagreement("source", quote, equation)
     if row.get("slip"):
         return None if said else f"{row['id']} is called a slip, but agrees"
@@ -321,6 +358,17 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
     def posterior(s: int, x0: float, variance: float) -> float:
         return normal(s - 1, on_x0[s] * x0 + on_x_t[s] * x[s], variance)
 
+    def marginal(s: int) -> tuple[float, float]:
+        """Mean and variance of x_s, for Gaussian data."""
+        return np.sqrt(abar[s]) * 0.3, abar[s] * 0.5 + 1 - abar[s]
+
+    def reverse(s: int) -> float:
+        """Of a Gaussian pair: the mean of x_{s-1} is linear in x_s."""
+        (mean, variance), (mean_s, variance_s) = marginal(s - 1), marginal(s)
+        slope = np.sqrt(alpha[s]) * variance / variance_s
+        rest = variance - slope**2 * variance_s
+        return normal(s - 1, mean + slope * (x[s] - mean_s), rest)
+
     of_schedule = {
         "alpha": lambda s: alpha[s],
         "beta": lambda s: beta[s],
@@ -328,6 +376,8 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
         "q_0": lambda s: normal(s, np.sqrt(abar[s]) * x[0], 1 - abar[s]),
         "q_back": lambda s: posterior(s, x[0], betatilde[s]),
         "p_s": lambda s: posterior(s, x[s] / (1 + s / T), beta[s]),
+        "q_marginal": lambda s: normal(s, *marginal(s)),
+        "q_reverse": reverse,
         "L_s": lambda s: x[s] ** 2,
         "J_s": lambda s: x[s] ** 2,
         "p_T": norm.pdf(x[T]),
@@ -393,7 +443,7 @@ def environments() -> list[dict]:
         for values in _test_values(betas, generator)
     ]
     for name in NOTATION:
-        if name not in found[0]:
+        if name not in found[0] and name not in chain.DENSITIES:
             raise LookupError(
                 f"no test value for symbol {name!r}: add it to _CONSTANTS, _RANDOM or "
                 "_test_values in tests/witnesses.py"
@@ -425,6 +475,8 @@ def _numbers(expression: sp.Expr) -> Callable[[dict], np.ndarray | float]:
 
 def code_disagreement(equation: Equation) -> str | None:
     """Run the package's function and the expression on the same numbers, float64."""
+    if chain.holds_an_average(equation):
+        return _code_disagreement_on_average(equation)
     name = f"code and ledger disagree on {equation.label!r}"
     rhs, calls = equation.rhs, equation.code
     if isinstance(calls, tuple):
@@ -456,6 +508,28 @@ def code_disagreement(equation: Equation) -> str | None:
                     f"{expression} gives {want}"
                 )
     return None
+
+
+def _code_disagreement_on_average(equation: Equation) -> str | None:
+    """The same for a call that gives the value for one path."""
+    compiled = compile(equation.code, "<ledger>", "eval")
+    modules = {"torch": torch} | {
+        m: importlib.import_module(f"ddpm_course.{m}")
+        for m, _ in functions(equation.code)
+    }
+    values = chain.code_values(equation, lambda env: eval(compiled, modules | env))
+    for t, got, want in values:
+        if got.dtype != torch.float64 or not np.allclose(got, want, rtol=1e-9):
+            return (
+                f"code and ledger disagree on {equation.label!r} at t = {t}: "
+                f"{equation.code} is {got} on average, {equation.rhs} gives {want}"
+            )
+    return None
+
+
+def chain_disagreement(equation: Equation) -> str | None:
+    """Compare both sides of an equation with an average, on chains solved exactly."""
+    return chain.disagreement(equation, read_expression(equation.lhs))
 
 
 def functions(call: str) -> set[tuple[str, str]]:

@@ -8,7 +8,9 @@ import sympy as sp
 
 from ddpm_course.equations.entry import Equation, Gaussian
 from ddpm_course.equations.symbols import (
+    KL,
     D,
+    E,
     L_s,
     T,
     abar_T,
@@ -18,10 +20,16 @@ from ddpm_course.equations.symbols import (
     mean_2,
     mu_theta,
     mu_tilde,
+    p_joint,
+    p_path,
     p_s,
     p_T,
+    p_x0,
     q_0,
     q_back,
+    q_marginal,
+    q_path,
+    q_reverse,
     q_s,
     s,
     sigma_t,
@@ -33,6 +41,16 @@ from ddpm_course.equations.symbols import (
     x_prev,
 )
 
+_average = r"\mathbb E_{q(x_{1:T} \mid x_0)}"
+_p_over_q = r"\frac{p_\theta(x_{0:T})}{q(x_{1:T} \mid x_0)}"
+_q_over_p = r"\frac{q(x_{1:T} \mid x_0)}{p_\theta(x_{0:T})}"
+_log_ratio = (
+    "trajectories.log_q_path(schedule, path)"
+    " - trajectories.log_p_path(denoiser, schedule, path)"
+)
+_one_step = (  # the path of a schedule that has only this step
+    "torch.exp(trajectories.log_q_path(one_step, path[t - 1:t + 1]))"
+)
 _path_ratio = r"\log \left(\frac{q(x_{1:T} \mid x_0)}{p_\theta(x_{0:T})}\right)"
 _telescope = (
     r"\sum_{t=2}^T \log \left(\frac{q(x_t \mid x_0)}{q(x_{t-1} \mid x_0)}\right)"
@@ -70,19 +88,51 @@ EQUATIONS = [
         sources=("slides/reverse-4/joint",),
     ),
     Equation(
+        "bound-gap",
+        rf"{_average}\left[\log {_q_over_p}\right]",
+        KL(q_path, p_path) - sp.log(p_x0),
+        _log_ratio,
+    ),
+    Equation(
+        "bound-average",
+        r"-\log p_\theta(x_0)",
+        E(q_path, sp.log(q_path / p_joint)),
+        _log_ratio,
+        sources=("slides/reverse-4/vlb",),
+        relation="≤",
+    ),
+    Equation(
+        "likelihood-average",
+        r"p_\theta(x_0)",
+        E(q_path, p_joint / q_path),
+        f"torch.exp(-({_log_ratio}))",
+    ),
+    Equation(
+        "bound-jensen",
+        rf"-\log {_average}\left[{_p_over_q}\right]",
+        E(q_path, -sp.log(p_joint / q_path)),
+        _log_ratio,
+        relation="≤",
+    ),
+    Equation(
         "bound-paths",
         _path_ratio,
         -sp.log(p_T) + sp.Sum(sp.log(q_s(s) / p_s(s)), (s, 1, T)),
-        "trajectories.log_q_path(schedule, path)"
-        " - trajectories.log_p_path(denoiser, schedule, path)",
+        _log_ratio,
         sources=("slides/reverse-4/product",),
+    ),
+    Equation(
+        "bayes-step",
+        r"q(x_t \mid x_{t-1})",
+        q_reverse(t) * q_marginal(t) / q_marginal(t - 1),
+        _one_step,
+        sources=("slides/reverse-5/bayes",),
     ),
     Equation(
         "bayes-x0",
         r"q(x_t \mid x_{t-1})",
         q_back(t) * q_0(t) / q_0(t - 1),
-        # the path of a schedule that has only this step
-        "torch.exp(trajectories.log_q_path(one_step, path[t - 1:t + 1]))",
+        _one_step,
         sources=("slides/reverse-5/bayes-x0",),
         first=2,  # q(x_0 | x_0) has no density
     ),
@@ -105,6 +155,28 @@ EQUATIONS = [
             "slides/reverse-6/collected",
             "slides/reverse-7/logs",
         ),
+    ),
+    Equation(
+        "bound",
+        r"-\log p_\theta(x_0)",
+        L_s(T) + sp.Sum(L_s(s - 1), (s, 2, T)) + L_s(0),
+        "trajectories.log_ratios(denoiser, schedule, path).sum()",
+        sources=("slides/reverse-7/terms",),
+        relation="≤",
+    ),
+    Equation("prior-term", "L_T", KL(q_0(T), p_T), "bound.prior_kl(schedule, x_0)"),
+    Equation(
+        "matching-term",
+        "L_{t-1}",
+        E(q_0(t), KL(q_back(t), p_s(t))),
+        "bound.vlb_term(schedule, x_0, x_t, t, denoiser(x_t, t))",
+        first=2,
+    ),
+    Equation(
+        "decoder-term",
+        "L_0",
+        E(q_0(1), -sp.log(p_s(1))),
+        f"bound.decoder_nll(schedule, x_0, denoiser(path[1:2], 1), {_continuous}=None)",
     ),
     Equation(
         "gaussian-kl",

@@ -31,7 +31,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Equation:
-    """``lhs = rhs``, with what its witnesses need.
+    """``lhs = rhs``, or ``lhs ≤ rhs``, with what its witnesses need.
 
     A squared norm stands for the square of one coordinate.
 
@@ -41,9 +41,11 @@ class Equation:
         rhs: The right side: a SymPy expression, or a Gaussian.
         code: A call that computes it, ``module.function(...)``, on the Python names of
             the symbols, ``schedule`` and ``path``. For a Gaussian, it returns a draw;
-            or give two calls, for the mean and the variance.
+            or give two calls, for the mean and the variance. Where the equation holds
+            an average over paths, it returns the value for one ``path``.
         sources: Where it comes from: ids of rows in ``book/concordance.yml``.
         first: The first t at which it holds.
+        relation: "=" or "≤".
         chapter: The chapter that proves and prints it. The ledger sets it.
     """
 
@@ -53,4 +55,5 @@ class Equation:
     code: str | tuple[str, str]
     sources: tuple[str, ...] = ()
     first: int = 1
+    relation: str = "="
     chapter: int = 0

@@ -104,6 +104,23 @@ p_s = _indexed(
     "p_s", r"p_\theta(x_{s-1} \mid x_s)", "density of the model's reverse step from $s$"
 )
 p_T = _positive("p_T", "p(x_{T})", "standard normal density of $x_T$")
+q_marginal = _indexed("q_marginal", "q(x_s)", "density of $x_s$, over all the data")
+q_reverse = _indexed(
+    "q_reverse", r"q(x_{s-1} \mid x_s)", "density of the exact reverse step from $s$"
+)
+q_path = _positive(
+    "q_path", r"q(x_{1:T} \mid x_0)", "density of the forward path from $x_0$"
+)
+p_joint = _positive("p_joint", r"p_\theta(x_{0:T})", "density of a path of the model")
+p_path = _positive(
+    "p_path", r"p_\theta(x_{1:T} \mid x_0)", "the same, given that it ends in $x_0$"
+)
+p_x0 = _positive("p_x0", r"p_\theta(x_0)", "density of the data under the model")
+
+#: ``E(q, f)``: the average of f over draws from the density q.
+E = sp.Function("E", real=True)
+#: ``KL(q, p)``: the divergence, the average of log(q / p) over q.
+KL = sp.Function("KL", nonnegative=True)
 
 # The bound
 mean_1 = _real("mean_1", r"\mu_1", "mean of a Gaussian")
