@@ -277,7 +277,7 @@ def train(
         progress: Shows a progress bar.
         check_every: Steps between two looks at the loss, so that a GPU need not wait
             in between.
-        about: What is trained, kept in the checkpoint for whoever reads it.
+        about: What is trained, kept in the checkpoint for its readers.
 
     Returns:
         The network and its average, both in eval mode, and every step's loss.
