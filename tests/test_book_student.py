@@ -205,7 +205,7 @@ def test_cells_are_empty_and_solutions_are_gone(built_book, chapter):
     ]
     student = student_notebook(built_book, chapter)
     code = [c for c in student.cells if c.cell_type == "code"]
-    assert solutions
+    assert solutions or chapter.stem.startswith("00")  # it has no exercises
     assert not any(c.outputs or c.execution_count for c in code)
     assert not {c.source for c in code} & set(solutions)
     assert not any("solution-start" in c.source for c in student.cells)
@@ -232,6 +232,7 @@ def test_colab_folds_what_the_page_folds(built_book, chapter):
 @chapters
 def test_numbers_are_those_of_the_page(built_book, chapter):
     page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
+    page = re.sub(r"<template.*?</template>", "", page, flags=re.DOTALL)  # previews
     student = "\n".join(texts(student_notebook(built_book, chapter)))
     on_page = re.findall(r'<span class="eqno">\(([\d.]+)\)', page)
     assert re.findall(r"\\tag\{([\d.]+)\}", student) == on_page
@@ -244,6 +245,10 @@ def test_numbers_are_those_of_the_page(built_book, chapter):
         "\n".join(c.source for c in student_notebook(built_book, chapter).cells),
     )
     assert set(checks) <= {number.split()[1] for number in exercises}
+    for cell in nbformat.read(chapter, as_version=4).cells:  # solutions are left out
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        if name and "exercise-solution" in cell.metadata.tags:
+            page = re.sub(rf'<figure[^>]*id="{name}".*?</figure>', "", page, flags=re.S)
     figures = re.findall(r'<span class="caption-number">(Figure [\d.]+)', page)
     assert re.findall(r"^\*(Figure [\d.]+)\.\*", student, re.M) == figures
 
@@ -304,7 +309,8 @@ def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     where = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(student, timeout=600, resources=where).execute()
     before, after = said(student.cells[:unfilled]), said(student.cells[unfilled:])
-    assert before and len(before) == len(after)
+    assert len(before) == len(after)
+    assert before or chapter.stem.startswith("00")  # it has no exercises
     assert all("not attempted yet" in text for text in before), before
     assert all(": correct" in text for text in after), after
 
