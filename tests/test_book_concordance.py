@@ -4,13 +4,16 @@ import math
 import re
 import sys
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
 
 import jupytext
 import pytest
 import torch
 import yaml
 from helpers import ROOT
-from witnesses import BOOK, CHAPTERS, source_disagreement
+from witnesses import BOOK, CHAPTERS, NOTEBOOKS, source_disagreement
 
 from ddpm_course.bound import prior_kl
 from ddpm_course.equations import LEDGER
@@ -46,91 +49,111 @@ OPTIONAL = {"to", "cite", "chapter", "section", "slip", "note", "minor"}
 VERDICTS = {"slip", "clash", "too much", "left unsaid", "damaged copy"}
 QUESTIONS = {"elbo": 5, "training": 4, "sampling": 5}
 
-#: The headings of the four documents, all that have something to treat.
+#: The headings of the four documents, all that have something to treat: how many rows
+#: each has, and the chapters that they lead to. A row that goes missing, or leads to
+#: another chapter, has to be entered here too.
 PLACES = {
-    "slides": [
-        "Introduction (1/2)",
-        "Introduction (2/2)",
-        "Forward (Diffusion) Process (1/2)",
-        "Forward (Diffusion) Process (2/2)",
-        *(f"Reverse (Denoising) Process ({n}/15)" for n in range(1, 16)),
-        "DDPM Training Process",
-        "DDPM Sampling Process",
-        "Neural Network (U-Net) Architecture",
-        "Different Variance Schedulers (1/2)",
-        "Different Variance Schedulers (2/2)",
-        "Reverse Process Output Using Linear Scheduler",
-        "Random Sampling Using Linear Scheduler",
-        "References",
-    ],
-    "elbo": [
-        "Video Overview",
-        "Learning Objectives",
-        "Prerequisites",
-        "Key Concepts Covered",
-        "1. The Training Objective: Matching Posterior Means",
-        "2. The Target: Understanding the True Posterior Mean (μ_q)",
-        "3. The Model: Re-parameterizing the Predicted Mean (μ_θ)",
-        "4. The Equivalence: Deriving the Denoising Objective",
-        "5. Contrasting DDPMs with GANs and VAEs",
-        "Self-Assessment",
-    ],
-    "training": [
-        "Video Overview",
-        "Learning Objectives",
-        "Prerequisites",
-        "Key Concepts Covered in This Video",
-        "Core Idea: Training as a Denoising Regressor (0:27)",
-        "The DDPM Training Algorithm (0:12)",
-        "Step 1: Sample a Data Point and Timestep (0:48)",
-        "Step 2: Generate a Noisy Sample x_t (Forward Process) (2:22)",
-        "Step 3: Predict the Original Image (Denoising with U-Net) (1:34)",
-        "Step 4: Calculate the Loss (1:34)",
-        "Step 5: Update Network Weights (Gradient Descent) (3:33)",
-        "Step 6: Repeat Until Convergence",
-        "Batch Training (4:20)",
-        "Visualizing the Training Process",
-        "DDPM Training Loop Flowchart",
-        "U-Net as a Denoising Regressor (1:34)",
-        "Key Mathematical Formulations",
-        "Self-Assessment",
-        "Key Takeaways from This Video",
-        "Visual References",
-    ],
-    "sampling": [
-        "Video Overview",
-        "Learning Objectives",
-        "Prerequisites",
-        "Key Concepts Covered",
-        "Intuitive Foundation: From Noise to Data",
-        "Mathematical Analysis of the Sampling Process",
-        "1. The Iterative Sampling Chain (01:38)",
-        "2. The Reverse Transition Distribution (03:45)",
-        "3. Sampling with the Reparameterization Trick (04:20)",
-        "4. Computing the Mean μ_θ(x_t, t) (05:08)",
-        "Algorithm: DDPM Sampling (Inference)",
-        "Key Takeaways from This Video",
-        "Self-Assessment for This Video",
-        "Visual References",
-    ],
+    "slides": {
+        "Introduction (1/2)": "3: 1",
+        "Introduction (2/2)": "2: 7",
+        "Forward (Diffusion) Process (1/2)": "13: 1",
+        "Forward (Diffusion) Process (2/2)": "17: 1",
+        "Reverse (Denoising) Process (1/15)": "10: 2 3 7",
+        "Reverse (Denoising) Process (2/15)": "8: 2",
+        "Reverse (Denoising) Process (3/15)": "4: 2",
+        "Reverse (Denoising) Process (4/15)": "7: 1 2",
+        "Reverse (Denoising) Process (5/15)": "6: 2",
+        "Reverse (Denoising) Process (6/15)": "4: 2",
+        "Reverse (Denoising) Process (7/15)": "6: 2 3",
+        "Reverse (Denoising) Process (8/15)": "9: 1 3",
+        "Reverse (Denoising) Process (9/15)": "4: 3",
+        "Reverse (Denoising) Process (10/15)": "6: 1 3",
+        "Reverse (Denoising) Process (11/15)": "8: 1 3",
+        "Reverse (Denoising) Process (12/15)": "13: 1 3 4",
+        "Reverse (Denoising) Process (13/15)": "6: 4",
+        "Reverse (Denoising) Process (14/15)": "9: 2 4 6",
+        "Reverse (Denoising) Process (15/15)": "7: 2 7",
+        "DDPM Training Process": "10: 6",
+        "DDPM Sampling Process": "11: 1 7",
+        "Neural Network (U-Net) Architecture": "6: 5",
+        "Different Variance Schedulers (1/2)": "5: 1",
+        "Different Variance Schedulers (2/2)": "5: 1",
+        "Reverse Process Output Using Linear Scheduler": "2: 7",
+        "Random Sampling Using Linear Scheduler": "2: 4 7",
+        "References": "5: ",
+    },
+    "elbo": {
+        "Video Overview": "2: 4",
+        "Learning Objectives": "6: 2 3 4",
+        "Prerequisites": "1: ",
+        "Key Concepts Covered": "5: 2 4",
+        "1. The Training Objective: Matching Posterior Means": "14: 2 3 4",
+        "2. The Target: Understanding the True Posterior Mean (μ_q)": "8: 1 3",
+        "3. The Model: Re-parameterizing the Predicted Mean (μ_θ)": "9: 4",
+        "4. The Equivalence: Deriving the Denoising Objective": "14: 4",
+        "5. Contrasting DDPMs with GANs and VAEs": "7: 4 6 7",
+        "Self-Assessment": "7: 2 4",
+    },
+    "training": {
+        "Video Overview": "3: 6",
+        "Learning Objectives": "6: 1 6",
+        "Prerequisites": "1: ",
+        "Key Concepts Covered in This Video": "1: 6",
+        "Core Idea: Training as a Denoising Regressor (0:27)": "6: 6",
+        "The DDPM Training Algorithm (0:12)": "3: 6",
+        "Step 1: Sample a Data Point and Timestep (0:48)": "7: 1 6",
+        "Step 2: Generate a Noisy Sample x_t (Forward Process) (2:22)": "13: 1",
+        "Step 3: Predict the Original Image (Denoising with U-Net) (1:34)": "4: 5 6",
+        "Step 4: Calculate the Loss (1:34)": "3: 6",
+        "Step 5: Update Network Weights (Gradient Descent) (3:33)": "4: 6",
+        "Step 6: Repeat Until Convergence": "1: 6",
+        "Batch Training (4:20)": "5: 6",
+        "Visualizing the Training Process": "1: 6",
+        "DDPM Training Loop Flowchart": "3: 6",
+        "U-Net as a Denoising Regressor (1:34)": "2: 5 6",
+        "Key Mathematical Formulations": "10: 1 4 6",
+        "Self-Assessment": "14: 1 6",
+        "Key Takeaways from This Video": "5: 6",
+        "Visual References": "4: 1 6",
+    },
+    "sampling": {
+        "Video Overview": "2: 7",
+        "Learning Objectives": "6: 7",
+        "Prerequisites": "1: ",
+        "Key Concepts Covered": "1: 7",
+        "Intuitive Foundation: From Noise to Data": "12: 7",
+        "Mathematical Analysis of the Sampling Process": "1: 7",
+        "1. The Iterative Sampling Chain (01:38)": "5: 7",
+        "2. The Reverse Transition Distribution (03:45)": "5: 2 7",
+        "3. Sampling with the Reparameterization Trick (04:20)": "4: 7",
+        "4. Computing the Mean μ_θ(x_t, t) (05:08)": "9: 3 4 5 7",
+        "Algorithm: DDPM Sampling (Inference)": "11: 4 7",
+        "Key Takeaways from This Video": "5: 6 7",
+        "Self-Assessment for This Video": "5: 7",
+        "Visual References": "4: 7",
+    },
 }
 
 
-def labels_of_the_book() -> set[str]:
+def labels(path: Path) -> set[str]:
     """Every label that a page or a chapter sets, of whatever kind."""
-    labels: set[str] = set()
-    for path in [*BOOK.glob("*.md"), *CHAPTERS]:
-        for cell in jupytext.read(path).cells:
-            text = cell.source if cell.cell_type == "markdown" else ""
-            labels |= set(re.findall(r"^\(([\w-]+)\)=$", text, re.M))
-            labels |= set(re.findall(r"^:(?:label|name): *([\w-]+)$", text, re.M))
-            labels |= set(re.findall(r"\$\$ *\(([\w-]+)\)$", text, re.M))
-            figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            labels |= {figure["name"]} if "name" in figure else set()
-    return labels
+    found: set[str] = set()
+    for cell in jupytext.read(path).cells:
+        text = cell.source if cell.cell_type == "markdown" else ""
+        found |= set(re.findall(r"^\(([\w-]+)\)=$", text, re.M))
+        found |= set(re.findall(r"^:(?:label|name): *([\w-]+)$", text, re.M))
+        found |= set(re.findall(r"\$\$ *\(([\w-]+)\)$", text, re.M))
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        found |= {figure["name"]} if "name" in figure else set()
+    return found
 
 
-LABELS = labels_of_the_book()
+#: The page of each label.
+LABELS = {
+    label: path.stem
+    for path in [*BOOK.glob("*.md"), *NOTEBOOKS]
+    for label in labels(path)
+}
 WRITTEN = {int(path.name[:2]) for path in CHAPTERS}
 
 
@@ -197,7 +220,46 @@ def test_ids_are_unique():
 @pytest.mark.parametrize("document", PLACES)
 def test_every_place_of_a_document_in_its_order(document):
     places = [row["place"] for row in ROWS if row["document"] == document]
-    assert list(dict.fromkeys(places)) == PLACES[document]
+    assert list(dict.fromkeys(places)) == list(PLACES[document])
+
+
+def chapter(row: dict) -> int | None:
+    """The chapter that a row leads to, if it does."""
+    for equation in LEDGER.values():
+        if row["id"] in equation.sources:
+            return equation.chapter
+    page = LABELS.get(row.get("to"), "")[:2]
+    return int(page) if page.isdecimal() else None
+
+
+def extent(rows: list[dict]) -> str:
+    """How many rows these are, and the chapters that they lead to."""
+    chapters = sorted({chapter(row) for row in rows} - {None})
+    return f"{len(rows)}: {' '.join(map(str, chapters))}"
+
+
+def rows_by_place() -> dict[tuple[str, str], list[dict]]:
+    rows = sorted(ROWS, key=lambda row: (row["document"], row["place"]))
+    return {
+        place: list(of_place)
+        for place, of_place in groupby(rows, itemgetter("document", "place"))
+    }
+
+
+def test_every_place_has_all_its_rows_and_they_lead_to_its_chapters():
+    found = {place: extent(rows) for place, rows in rows_by_place().items()}
+    wanted = {
+        (d, p): text for d, places in PLACES.items() for p, text in places.items()
+    }
+    assert found == wanted
+
+
+def test_a_row_that_is_lost_or_leads_elsewhere_changes_the_extent():
+    place = ("slides", "Introduction (1/2)")
+    rows = rows_by_place()[place]
+    astray = {**rows[0], "to": "sec-sampling-idea"}
+    assert extent(rows[1:]) != PLACES[place[0]][place[1]]
+    assert extent([astray, *rows[1:]]) != PLACES[place[0]][place[1]]
 
 
 def test_every_self_assessment_question():
@@ -379,7 +441,7 @@ def test_notes_of_one_document_follow_its_places(document):
     )
     order = [
         min(
-            PLACES[document].index(row["place"])
+            list(PLACES[document]).index(row["place"])
             for row in ROWS
             if row["document"] == document
             and label in (row.get("slip"), row.get("note"))
