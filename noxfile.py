@@ -14,7 +14,7 @@ nox.options.sessions = ["book", "tests"]
 nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
-CHAPTERS = sorted(ROOT.glob("book/[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted(ROOT.glob("book/*.ipynb"))
 PINS = ("-c", "constraints.txt")
 # One thread: results of convolutions differ with the number of threads.
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -40,7 +40,7 @@ def tests(session: nox.Session) -> None:
     session.install(*PINS, "-e", ".[test]")
     parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     runs = [("tests", *parallel)]
-    if CHAPTERS:
+    if NOTEBOOKS:
         runs.append(("--nbval", "book/", *parallel))
     failed = False
     for arguments in [session.posargs] if session.posargs else runs:
@@ -56,7 +56,7 @@ def tests(session: nox.Session) -> None:
 def rerun(session: nox.Session) -> None:
     """Run each cell of chapters (paths after ``--``, or all) again after the whole."""
     session.install(*PINS, "-e", ".", "ipykernel", "nbformat")
-    chapters = session.posargs or map(str, CHAPTERS)
+    chapters = session.posargs or map(str, NOTEBOOKS)
     session.run("python", "tests/rerun.py", *chapters, env=ONE_THREAD)
 
 
@@ -80,7 +80,7 @@ def lab(session: nox.Session) -> None:
 def execute(session: nox.Session) -> None:
     """Run chapters (paths after ``--``, or all) from the top and store the outputs."""
     session.install(*PINS, "-e", ".", "ipykernel", "nbconvert")
-    chapters = [Path(path) for path in session.posargs] or CHAPTERS
+    chapters = [Path(path) for path in session.posargs] or NOTEBOOKS
     session.run(
         *("jupyter", "nbconvert", "--to=notebook", "--execute", "--inplace"),
         "--ExecutePreprocessor.kernel_name=python3",

@@ -5,9 +5,9 @@ from statistics import median
 
 import nbformat
 import pytest
-from witnesses import CHAPTERS
+from witnesses import NOTEBOOKS
 
-chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+chapters = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
 def code_cells(path):

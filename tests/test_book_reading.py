@@ -7,10 +7,10 @@ import nbformat
 import pytest
 from page_share import WIDTH, shares
 from test_book_site import Visit
-from witnesses import CHAPTERS
+from witnesses import CHAPTERS, NOTEBOOKS
 
-chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
-#: All but the first pages, which prove nothing.
+chapters = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+#: The chapters, but for the first pages. The pages beside them prove nothing.
 PROVING = [path for path in CHAPTERS if not path.stem.startswith("00")]
 proving = pytest.mark.parametrize("path", PROVING, ids=lambda p: p.stem)
 FOLDED = {"hide-input", "hide-cell"}

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from copy import deepcopy
 from itertools import pairwise
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -15,14 +16,15 @@ from helpers import ROOT
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from witnesses import CHAPTERS
+from witnesses import NOTEBOOKS, PAGES
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+from course.letters import LETTERS, renumber
 from course.plain import Unresolved, to_plain
 from course.site import parse
 
-chapters = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda p: p.stem)
+chapters = pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda p: p.stem)
 
 
 # --- the converter ----------------------------------------------------------------
@@ -166,6 +168,33 @@ def test_a_solution_is_left_out_over_several_cells():
     assert (last, still_open) == ("after", False)
 
 
+# --- letters ----------------------------------------------------------------------
+
+
+def test_the_letters_are_those_of_the_exercises():
+    lettered = {f"book/{path.stem}": g for g, path in PAGES.items() if g.isalpha()}
+    assert lettered == LETTERS
+
+
+def test_a_page_with_a_letter_counts_for_itself():
+    numbers = {
+        "book/00_twenty_minutes": {"figure": {"a": (1,)}},
+        "book/build_your_own": {
+            "figure": {"b": (2,), "c": (3,)},
+            "exercise": {"d": (1,)},
+        },
+        "book/07_sampling": {"figure": {"e": (7, 1)}},
+    }
+    env = SimpleNamespace(toc_fignumbers=numbers)
+    assert renumber(None, env) == ["book/build_your_own"]
+    assert numbers["book/build_your_own"] == {
+        "figure": {"b": ("B", 1), "c": ("B", 2)},
+        "exercise": {"d": ("B", 1)},
+    }
+    assert numbers["book/00_twenty_minutes"] == {"figure": {"a": (1,)}}
+    assert numbers["book/07_sampling"] == {"figure": {"e": (7, 1)}}
+
+
 # --- the notebooks of the built book ----------------------------------------------
 
 
@@ -234,14 +263,14 @@ def test_numbers_are_those_of_the_page(built_book, chapter):
     page = (built_book / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
     page = re.sub(r"<template.*?</template>", "", page, flags=re.DOTALL)  # previews
     student = "\n".join(texts(student_notebook(built_book, chapter)))
-    on_page = re.findall(r'<span class="eqno">\(([\d.]+)\)', page)
-    assert re.findall(r"\\tag\{([\d.]+)\}", student) == on_page
-    exercises = re.findall(r'<span class="caption-number">\s*(Exercise [\d.]+)', page)
-    in_notebook = re.findall(r"^### (Exercise [\d.]+)", student, re.M)
+    on_page = re.findall(r'<span class="eqno">\(([\w.]+)\)', page)
+    assert re.findall(r"\\tag\{([\w.]+)\}", student) == on_page
+    exercises = re.findall(r'<span class="caption-number">\s*(Exercise [\w.]+)', page)
+    in_notebook = re.findall(r"^### (Exercise [\w.]+)", student, re.M)
     assert in_notebook == exercises
     # the number of an exercise is the one that its check goes by
     checks = re.findall(
-        r'check\("([\d.]+)", (?!solution)',
+        r'(?:check|use)\("([\w.]+)", (?!solution)',
         "\n".join(c.source for c in student_notebook(built_book, chapter).cells),
     )
     assert set(checks) <= {number.split()[1] for number in exercises}
@@ -249,8 +278,8 @@ def test_numbers_are_those_of_the_page(built_book, chapter):
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
         if name and "exercise-solution" in cell.metadata.tags:
             page = re.sub(rf'<figure[^>]*id="{name}".*?</figure>', "", page, flags=re.S)
-    figures = re.findall(r'<span class="caption-number">(Figure [\d.]+)', page)
-    assert re.findall(r"^\*(Figure [\d.]+)\.\*", student, re.M) == figures
+    figures = re.findall(r'<span class="caption-number">(Figure [\w.]+)', page)
+    assert re.findall(r"^\*(Figure [\w.]+)\.\*", student, re.M) == figures
 
 
 @pytest.mark.slow
@@ -320,13 +349,13 @@ def solved(student, source):
     solutions = {}
     for cell in source.cells:
         if "exercise-solution" in cell.metadata.get("tags", []):
-            for number, name in re.findall(r'check\("([\d.]+)", (\w+)\)', cell.source):
+            for number, name in re.findall(r'check\("([\w.]+)", (\w+)\)', cell.source):
                 solutions[number] = (name, cell.source)
     cells = []
     for stub, check in pairwise(student.cells):
         if "exercise-stub" in stub.metadata.get("tags", []):
             number, answer = re.search(
-                r'check\("([\d.]+)", (\w+)\)', check.source
+                r'(?:check|use)\("([\w.]+)", (\w+)\)', check.source
             ).groups()
             name, code = solutions.pop(number)
             stub, check = deepcopy(stub), deepcopy(check)

@@ -11,11 +11,10 @@ import pytest
 import sympy as sp
 import torch
 from accepted_answers import ACCEPTED
-from witnesses import BY_NUMBER, cells
+from witnesses import PAGES, cells
 
 from ddpm_course import parameterization, posterior, schedules
 from ddpm_course.equations import (
-    CHAPTERS,
     NOTATION,
     abar_prev,
     abar_t,
@@ -32,14 +31,14 @@ from ddpm_course.equations import (
     t,
     x_0,
 )
-from ddpm_course.exercises import check, find, in_chapter, reference
+from ddpm_course.exercises import GROUPS, check, find, in_chapter, reference, use
 from ddpm_course.exercises.checker import Exercise, Mistake, agree, examine
 from ddpm_course.exercises.values import evaluate
 from ddpm_course.forward import q_sample, q_step
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.unet import ResidualBlock, UNet, time_embedding
 
-ALL = [exercise for chapter in CHAPTERS for exercise in in_chapter(chapter).values()]
+ALL = [exercise for group in GROUPS for exercise in in_chapter(group).values()]
 MISTAKES = [
     pytest.param(e, mistake, id=f"{e.number}-{name}")
     for e in ALL
@@ -78,6 +77,11 @@ def schedule() -> schedules.NoiseSchedule:
 def randn():
     generator = torch.Generator().manual_seed(0)
     return partial(torch.randn, generator=generator, dtype=torch.float64)
+
+
+def test_every_page_of_the_book_with_exercises_has_a_group():
+    assert PAGES.keys() == GROUPS.keys()
+    assert all(path.is_file() for path in PAGES.values())
 
 
 # --- every exercise of every chapter ----------------------------------------------
@@ -159,11 +163,11 @@ def test_strict_mode_raises_what_is_printed(exercise, capsys, monkeypatch):
 
 @each_exercise
 def test_prompt_in_the_chapter_says_the_same(exercise):
-    chapter, number = exercise.number.split(".")
+    page, number = exercise.number.split(".")
     (prompt,) = (
         cell.source
-        for cell in cells(BY_NUMBER[int(chapter)], "markdown")
-        if f":label: ex-{chapter}-{number}\n" in cell.source
+        for cell in cells(PAGES[page], "markdown")
+        if f":label: ex-{page.lower()}-{number}\n" in cell.source
     )
     assert f"{{exercise}} {exercise.title}\n" in prompt
     assert f"*{exercise.difficulty.title()}, {exercise.minutes} minutes.*" in prompt
@@ -279,6 +283,37 @@ def test_unknown_number_names_the_known_ones(number, capsys, monkeypatch):
     monkeypatch.setenv("DDPM_STRICT", "1")
     with pytest.raises(AssertionError, match="there is no such"):
         check(number, 1)
+
+
+# --- going on with an answer ------------------------------------------------------
+
+
+def test_a_right_answer_is_used_itself(capsys):
+    def my_step(beta, x_prev, t, eps):
+        return reference("1.2")(beta, x_prev, t, eps)
+
+    assert use("1.2", my_step) is my_step
+    text = capsys.readouterr().out
+    assert text.startswith("1.2: correct.")
+    assert text.endswith("\nGoing on with your own.\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), [(..., "not attempted yet"), (lambda *a: a[1], "not yet")]
+)
+def test_the_reference_is_used_until_an_answer_is_right(answer, verdict, capsys):
+    assert use("1.2", answer) is reference("1.2")
+    text = capsys.readouterr().out
+    assert text.startswith(f"1.2: {verdict}.")
+    assert text.endswith("\nGoing on with ours until yours is right.\n")
+
+
+@pytest.mark.parametrize("answer", [..., lambda *a: a[1]])
+def test_strict_mode_uses_no_reference(answer, monkeypatch):
+    monkeypatch.setenv("DDPM_STRICT", "1")
+    with pytest.raises(AssertionError, match=r"1\.2: not"):
+        use("1.2", answer)
+    assert use("1.2", reference("1.2")) is reference("1.2")
 
 
 # --- functions --------------------------------------------------------------------

@@ -12,9 +12,11 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import chain
 import jupytext
@@ -41,6 +43,11 @@ from ddpm_course.equations import (
 BOOK = Path(__file__).parent.parent / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
 BY_NUMBER = {int(path.name[:2]): path for path in CHAPTERS}
+#: All notebooks: the chapters, and pages that have a letter or no exercises.
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+#: The page of each group of exercises, "1", "2" … and "B".
+PAGES = {str(number): path for number, path in BY_NUMBER.items() if number}
+PAGES |= {"B": BOOK / "build_your_own.ipynb", "F": BOOK / "find_the_bug.ipynb"}
 
 
 @cache  # reading is slow, and many tests ask
@@ -502,7 +509,8 @@ def code_disagreement(equation: Equation) -> str | None:
             want = expected(env)
             if got.dtype != np.float64:
                 return f"{name}: {call} is {got.dtype}, not float64"
-            if not np.allclose(got, want, rtol=1e-9, atol=1e-12):
+            finite = np.isfinite(want).all()  # two infinities agree on nothing
+            if not (finite and np.allclose(got, want, rtol=1e-9, atol=1e-12)):
                 return (
                     f"{name} at t = {env['t']}: {call} gives {got}, "
                     f"{expression} gives {want}"
@@ -540,22 +548,57 @@ def functions(call: str) -> set[tuple[str, str]]:
 # --- proof ------------------------------------------------------------------------
 
 
-def proof_disagreements(chapter: int, until: str | None = None) -> list[str]:
-    """Run the cells tagged ``proof`` of a chapter, and say what is wrong.
+def proof_cells(chapter: int) -> list:
+    """The cells of a chapter that are tagged ``proof``."""
+    code = cells(BY_NUMBER[chapter], "code")
+    return [cell for cell in code if "proof" in cell.metadata.get("tags", [])]
 
-    With ``until``, stop at the first failure that names this label.
-    """
+
+class _Read(dict):
+    """A ledger that remembers which entries were looked up."""
+
+    def __init__(self, entries: dict[str, Equation]):
+        super().__init__(entries)
+        self.labels: set[str] = set()
+
+    def __getitem__(self, label: str) -> Equation:
+        self.labels.add(label)
+        return super().__getitem__(label)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What a proof ends in, and the entries that were read before it."""
+
+    end: tuple[sp.Expr, ...]
+    read: frozenset[str]
+
+
+@cache
+def derivations(chapter: int) -> dict[str, Derivation]:
+    """The derivation of each equation of a chapter, by its label."""
+    ledger, found = _Read(LEDGER), {}
+
+    def prove(label: str, *end: sp.Expr) -> None:
+        found[label] = Derivation(end, frozenset(ledger.labels))
+
+    namespace: dict = {"sp": sp}
+    with patch.multiple(equations, LEDGER=ledger, prove=prove):
+        for cell in proof_cells(chapter):
+            exec(cell.source, namespace)
+    return found
+
+
+def proof_disagreements(chapter: int) -> list[str]:
+    """Run the cells tagged ``proof`` of a chapter, and say what is wrong."""
     namespace: dict = {"sp": sp}  # all that these cells may take for granted
     path, failed, output = BY_NUMBER[chapter], [], StringIO()
-    for cell in cells(path, "code"):
-        if "proof" in cell.metadata.get("tags", []):
-            try:
-                with redirect_stdout(output):
-                    exec(cell.source, namespace)
-            except AssertionError as error:
-                failed.append(str(error))
-                if until and f"{until}: " in failed[-1]:
-                    return failed
+    for cell in proof_cells(chapter):
+        try:
+            with redirect_stdout(output):
+                exec(cell.source, namespace)
+        except AssertionError as error:
+            failed.append(str(error))
     proven = set(re.findall(r"^([\w-]+): proven", output.getvalue(), re.M))
     wanted = {e.label for e in LEDGER.values() if e.chapter == chapter}
     return [

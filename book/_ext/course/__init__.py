@@ -5,6 +5,7 @@ notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
 ``folds`` hides proofs and solutions until they are asked for. ``weight`` keeps pages
 light, ``assistive`` within reach of a keyboard and a screen reader. ``meta`` presents
 the site to search engines and lost visitors, ``previews`` what links lead to.
+``letters`` numbers pages that aren't chapters.
 """
 
 import sys
@@ -16,7 +17,18 @@ from sphinx.application import Sphinx
 # ``jupyter-book build .`` works where the package is not installed.
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from . import assistive, buttons, folds, meta, pages, previews, site, student, weight
+from . import (
+    assistive,
+    buttons,
+    folds,
+    letters,
+    meta,
+    pages,
+    previews,
+    site,
+    student,
+    weight,
+)
 
 
 def setup(app: Sphinx) -> dict:
@@ -30,6 +42,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", site.check)
     app.connect("config-inited", meta.set_address)
     app.connect("config-inited", weight.slim_mathjax)
+    app.connect("env-get-updated", letters.renumber, priority=900)  # after Sphinx
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("html-page-context", assistive.mend)
     app.connect("html-page-context", meta.describe)
