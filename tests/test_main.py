@@ -8,11 +8,21 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers import exact, seeded
 from PIL import Image
+from scipy.linalg import sqrtm
+from torch import nn
 
 from ddpm_course.__main__ import main
-from ddpm_course.lab import checkpoints, evaluation, output
-from ddpm_course.lab.datasets import load_data
+from ddpm_course.data import digits
+from ddpm_course.lab import checkpoints, commands, output, pretrained
+from ddpm_course.lab.classifier import features
+from ddpm_course.lab.datasets import DataSet, load_data
+from ddpm_course.lab.pretrained import Pretrained
+from ddpm_course.lab.runs import About, identity
+from ddpm_course.oracle import GaussianMixture
+from ddpm_course.posterior import VARIANCES
+from ddpm_course.schedules import make_schedule
 from ddpm_course.unet import network_for
 
 FAST = ["--steps", "6", "--batch-size", "4", "--channels", "8", "--T", "20"]
@@ -266,19 +276,270 @@ def test_help_of_each_command(capsys):
         assert "default" in said and "usage" in said
 
 
-@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
-def test_evaluate_bounds_held_out_data_with_the_variance_asked_for(
-    runs, tmp_path, monkeypatch, variance
+# --- numbers whose truth is known -------------------------------------------------
+
+
+class Planted(nn.Module):
+    """A function (x_t, t) → x̂_0 in the place of a trained network."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer, self.weight = answer, nn.Parameter(torch.zeros(()))
+
+    def forward(self, x_t, t):
+        return self.answer(x_t, t)
+
+
+@pytest.fixture
+def report(tmp_path, monkeypatch):
+    """What a command writes of a planted network and planted data; 10 cosine steps."""
+
+    def run(command, answer, train, test, *options, name="moons", levels=256, reach=99):
+        about = About(name, 32, "cosine", 10, tuple(train.shape[1:]), 8, 1, 1, reach)
+        model = Pretrained(Planted(answer), "x0", about)
+        data = DataSet(train, test, levels=levels)
+        monkeypatch.setattr(pretrained, "load_network", lambda path: model)
+        monkeypatch.setattr(commands, "load_data", lambda *_: data)
+        out = tmp_path / "planted"
+        assert main([command, "--out", str(out), *map(str, options)]) == 0
+        return json.loads(next(out.glob("*.json")).read_text())
+
+    return run
+
+
+TEN = make_schedule("cosine", 10)
+EXACT = exact(TEN)  # for data N(0, 1)
+
+
+def bits_of_normal(x0, variance):
+    """The bound of each number in bits, with the exact denoiser of N(0, 1).
+
+    With σ² = β the reverse chain is exact, and the bound is -log N(x_0; 0, 1). The KL
+    divergence to a normal with β̃ instead is larger by a known amount.
+    """
+    nats = (np.log(2 * np.pi) + x0**2) / 2
+    if variance == "beta_tilde":
+        abar, beta = TEN.alpha_bar[2:].numpy(), TEN.beta[2:].numpy()
+        before = TEN.alpha_bar[1:-1].numpy()
+        ratio = (1 - before) / (1 - abar)  # of β̃ to β
+        on_x0 = np.sqrt(before) * beta / (1 - abar)
+        error = (1 - abar) ** 2 * x0[:, None] ** 2 + abar * (1 - abar)
+        more = on_x0**2 * error * (1 / ratio - 1) / beta + np.log(ratio) + 1 - ratio
+        nats = nats + more.sum(1) / 2
+    return nats / np.log(2)
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_bits_are_those_of_a_normal_and_its_exact_denoiser(report, variance):
+    """Held out are 1 and 2, which cost more than the 0 that was learned from."""
+    train, test = torch.zeros(210, 64), torch.ones(200, 64)
+    test[::2] = 2
+    options = ("--images", 200, "--times", 100, "--variance", variance)
+    found = report("evaluate", EXACT, train, test, *options)
+    expected = bits_of_normal(test[:, 0].numpy(), variance)
+    bits, error = found["bits_per_dim"], expected.std(ddof=1) / 200**0.5
+    assert bits["value"] == pytest.approx(expected.mean(), abs=0.1)
+    assert bits["standard_error"] == pytest.approx(error, rel=0.15)
+    assert (bits["images"], bits["times"], bits["decoder"]) == (200, 100, "continuous")
+    assert found["samples"] == 200
+
+
+def test_bits_of_images_count_the_levels_of_a_pixel(report):
+    """Of 17 levels on [-1, 1], a bin is 1/8 wide: 3 bits more than the density."""
+    train, test = torch.ones(200, 1, 8, 8), torch.full((200, 1, 8, 8), 0.5)
+    options = ("--images", 200, "--times", 100, "--variance", "beta")
+    bits = report("evaluate", EXACT, train, test, *options, levels=17)["bits_per_dim"]
+    expected = bits_of_normal(np.array([0.5]), "beta")[0] + 3
+    assert bits["value"] == pytest.approx(expected, abs=0.1)
+    assert (bits["decoder"], bits["bins"]) == ("discrete", 17)
+
+
+def test_a_seed_of_evaluate_repeats_and_another_differs(report):
+    x = torch.randn(20, 2, generator=seeded())
+    first, again, other = (
+        report("evaluate", EXACT, x[:10], x[10:], "--n", 7, "--seed", seed)
+        for seed in (3, 3, 4)
+    )
+    assert first["samples"] == 7 and first == again
+    for name in ("bits_per_dim", "energy_distance"):
+        assert first[name]["value"] != other[name]["value"]
+    assert first["energy_distance"]["floor"] != other["energy_distance"]["floor"]
+
+
+def test_distances_of_a_network_that_repeats_one_training_image(report):
+    """Its samples are that image; numpy and scipy have the rest."""
+    train, test = (part.clone() for part in digits()[:300].split(150))
+    answer = lambda x_t, t: train[3].expand_as(x_t)  # noqa: E731
+    options = ("--images", 2, "--times", 1)
+    found = report("evaluate", answer, train, test, *options, name="digits", levels=17)
+    assert found["nearest"]["samples"] == {"mean": 0, "smallest": 0}
+    a, b = (part.flatten(1).double().numpy() for part in (train, test))
+    rms = np.sqrt(((b[:, None] - a) ** 2).mean(2)).min(1)
+    held_out = {"mean": rms.mean(), "smallest": rms.min()}
+    assert found["nearest"]["held out"] == pytest.approx(held_out, rel=1e-5)
+
+    eye = pretrained.load_classifier("digits")
+    one, a, b = (
+        features(eye, part).double().numpy() for part in (train[3:4], train, test)
+    )
+    floor = ((a.mean(0) - b.mean(0)) ** 2).sum()
+    a_cov, b_cov = np.cov(a.T), np.cov(b.T)
+    floor += np.trace(a_cov + b_cov - 2 * sqrtm(a_cov @ b_cov).real)
+    value = ((one - b.mean(0)) ** 2).sum() + np.trace(b_cov)
+    distance = found["frechet_distance"]
+    assert distance["value"] == pytest.approx(value, rel=1e-4)
+    assert distance["floor"] == pytest.approx(floor, rel=1e-4)
+    assert distance["features"] == "the 64 of the package's classifier of digits"
+    assert "note" not in distance
+
+
+def test_distances_of_a_network_that_repeats_one_point(report):
+    """Two training points around each of the ring's means; others are held out."""
+    means, std = GaussianMixture.ring().means, GaussianMixture.ring().stds[0].item()
+    train = torch.cat([means + 0.03, means - 0.03]).float()
+    test = torch.cat([means, means + 0.1]).float()
+    answer = lambda x_t, t: train[:1].expand_as(x_t)  # noqa: E731
+    found = report("evaluate", answer, train, test, "--images", 2, name="ring")
+
+    def mean_distance(x, y):
+        return np.linalg.norm(x[:, None].numpy() - y.numpy(), axis=2).mean()
+
+    within = mean_distance(test, test)
+    value = 2 * mean_distance(train[:1], test) - within
+    floor = 2 * mean_distance(train, test) - within - mean_distance(train, train)
+    energy = {"value": value, "floor": floor}
+    assert found["energy_distance"] == pytest.approx(energy, rel=1e-4)
+    # 8 modes of two points, 0.03 away on both axes, of which each average takes one
+    assert found["mode_width"]["value"] == pytest.approx(0, abs=1e-4)
+    assert found["mode_width"]["floor"] == pytest.approx(2**0.5 * 0.03 / std, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "variance", "eta"),
+    [
+        (["--variance", "beta"], "beta", None),
+        ([], "beta_tilde", None),
+        (["--sampler", "ddim"], None, 0),
+        (["--sampler", "ddim", "--eta", "0.6"], None, 0.6),
+        (["--sampler", "ddim", "--eta", "1"], None, 1),
+    ],
+)
+def test_the_width_of_samples_is_that_of_the_recursion(
+    report, tmp_path, options, variance, eta
 ):
-    seen = {}
+    """x̂_0 = √ᾱ_t x_t makes each step linear, so the variance has a recursion."""
+    width, abar = 1.0, TEN.alpha_bar.numpy()
+    for t, s in ((10, 8), (8, 5), (5, 2), (2, 0)):
+        beta = 1 - abar[t] / abar[s]
+        sigma2 = beta * (1 if variance == "beta" else (1 - abar[s]) / (1 - abar[t]))
+        if variance:
+            factor = np.sqrt(abar[t] / abar[s])
+        else:
+            sigma2 *= eta**2
+            factor = np.sqrt(abar[s] * abar[t])
+            factor += np.sqrt((1 - abar[s] - sigma2) * (1 - abar[t]))
+        width = factor**2 * width + (sigma2 if s > 0 else 0)
+    x = torch.zeros(2, 2000)
+    record = report("sample", EXACT, x, x, "--n", 30, "--steps", 4, *options)
+    drawn = np.loadtxt(tmp_path / "planted" / "points.csv", delimiter=",")
+    assert (drawn**2).mean() == pytest.approx(width, rel=0.03)
+    assert (drawn.mean(0) ** 2).mean() == pytest.approx(width / 30, rel=0.2)
+    assert record["steps"] == 4 and record["n"] == 30
+    assert {"variance": record.get("variance"), "eta": record.get("eta")} == {
+        "variance": variance,
+        "eta": eta,
+    }
 
-    def bits(model, x0, **options):
-        seen.update(options, x0=x0)
-        return {}
 
-    monkeypatch.setattr(evaluation, "bits", bits)
-    arguments = ["--checkpoint", str(runs / "digits.pt"), "--out", str(tmp_path)]
-    arguments += ["--n", "4", "--images", "7", "--steps", "2", "--seed", "5"]
-    assert main(["evaluate", *arguments, "--variance", variance]) == 0
-    assert torch.equal(seen["x0"], load_data("digits").test[:7])
-    assert seen["variance"] == variance and seen["seed"] == 5
+@pytest.mark.parametrize("command", ["sample", "evaluate"])
+def test_a_chunk_is_the_most_that_the_network_is_given(report, command):
+    sizes, x = [], torch.zeros(20, 2)
+
+    def answer(x_t, t):
+        sizes.append(len(x_t))
+        return x_t
+
+    report(command, answer, x, x + 1, "--chunk", 7)
+    assert max(sizes) == 7
+
+
+def test_samples_stay_in_the_range_of_the_data(report, tmp_path):
+    x = torch.zeros(2, 3)
+    report("sample", lambda x_t, t: 9 + x_t, x, x, "--n", 2, reach=0.7)
+    drawn = np.loadtxt(tmp_path / "planted" / "points.csv", delimiter=",")
+    assert drawn == pytest.approx(0.7)
+
+
+def test_every_option_of_train_reaches_the_run(tmp_path):
+    out = tmp_path / "run.pt"
+    settings = {"steps": 3, "batch_size": 5, "lr": 0.01, "warmup": 2, "kind": "x0"}
+    settings |= {"ema": 0.5, "seed": 9, "amp": True}
+    about = {"data": "ring", "schedule": "linear", "T": 500, "channels": 10}
+    options = [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in (settings | about).items()
+        if name != "amp"
+    ]
+    assert main(["train", "--out", str(out), "--amp", *options]) == 0
+    kept, x = checkpoints.read(out), load_data("ring").train
+    assert settings.items() <= kept["settings"].items()
+    assert (about | {"reach": x.abs().max().item()}).items() <= kept["about"].items()
+    assert kept["identity"] == identity(make_schedule("linear", 500), x)
+
+
+def test_a_seed_of_train_decides_the_first_weights(tmp_path):
+    """At a rate of 1e-12 they stay what they were."""
+    out, options = str(tmp_path / "run.pt"), [*FAST[2:], "--data=ring", "--overwrite"]
+    options += ["--steps=1", "--lr=1e-12", "--out", out]
+    first, again, other = (
+        (main(["train", *options, "--seed", seed]), checkpoints.read(out)["model"])[1]
+        for seed in "334"
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["first.weight"], other["first.weight"])
+
+
+def test_the_losses_that_are_reported_are_those_of_the_run(tmp_path, capsys):
+    """The mean of the last 100, a table of all; for export, of the last 1000."""
+    out, table = tmp_path / "run.pt", tmp_path / "run.loss.csv"
+    assert main(["train", "--data=ring", "--out", str(out), *FAST, "--steps=120"]) == 0
+    said = json.loads(capsys.readouterr().out)["loss"]
+    content = checkpoints.read(out)
+    losses = content["losses"].numpy()
+    assert said == pytest.approx(losses[20:].mean(), abs=1e-4)
+    steps, written = np.loadtxt(table, delimiter=",", skiprows=1).T
+    assert steps.tolist() == list(range(1, 121))
+    assert written == pytest.approx(losses, rel=1e-5)
+    checkpoints.write(out, content | {"losses": torch.arange(2000.0)})
+    assert main(["export", str(out), "--out", str(tmp_path / "network.pt")]) == 0
+    exported = checkpoints.read(tmp_path / "network.pt", pretrained.NETWORK)
+    assert exported["loss"] == 1499.5
+
+
+def test_the_classifiers_accuracy_is_that_on_held_out_images(
+    tmp_path, monkeypatch, capsys
+):
+    """Dark and bright images; two of the eight held-out ones have the wrong label."""
+    out, labels = tmp_path / "look.pt", torch.arange(100) % 2
+    x = 0.1 * torch.randn(100, 1, 8, 8, generator=seeded())
+    x += labels[:, None, None, None] - 0.5
+    test_labels = labels[:8].clone()
+    test_labels[:2] = 1 - test_labels[:2]
+    data = DataSet(x, x[:8], labels, test_labels)
+    monkeypatch.setattr(commands, "load_data", lambda *_: data)
+
+    def trained(steps, seed):
+        options = ["--steps", steps, "--seed", seed, "--overwrite", "--out", str(out)]
+        assert main(["classifier", *options]) == 0
+        return checkpoints.read(out, pretrained.CLASSIFIER)
+
+    about = trained("30", "0")["about"]
+    assert about == {"data": "digits", "steps": 30, "accuracy": 0.75}
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"classifier": str(out)} | about
+    first, again, other, longer = (
+        trained(steps, seed)["weights"]["head.weight"]
+        for steps, seed in (("1", "3"), ("1", "3"), ("1", "4"), ("2", "3"))
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other) and not torch.equal(first, longer)

@@ -134,6 +134,12 @@ def test_a_classifier_learns_and_is_seeded():
     assert not first.training
 
 
+def test_the_features_of_an_image_are_its_own():
+    """Batch norm has learned its averages, whatever else is in the batch."""
+    eye, images = pretrained.load_classifier("digits"), data.digits()[:9]
+    assert torch.allclose(features(eye, images)[:1], features(eye, images[:1]))
+
+
 def test_the_classifier_command_writes_what_pretrained_reads(tmp_path):
     out = tmp_path / "mine.pt"
     assert main(["classifier", "--steps", "2", "--out", str(out)]) == 0
