@@ -9,12 +9,13 @@ from collections import defaultdict
 from dataclasses import replace
 
 import chain
+import numpy as np
 import pytest
 import sympy as sp
 import witnesses
 from witnesses import BY_NUMBER
 
-from ddpm_course.equations import LEDGER, NOTATION, Gaussian
+from ddpm_course.equations import LEDGER, NOTATION, Gaussian, prove
 
 by_label = pytest.mark.parametrize("equation", LEDGER.values(), ids=lambda e: e.label)
 
@@ -59,6 +60,98 @@ def test_source(equation):
 @averages
 def test_chain(equation):
     assert witnesses.chain_disagreement(equation) is None
+
+
+# --- no entry is weaker than it looks -----------------------------------------------
+
+
+def is_circular(label: str, read: frozenset[str], proven: set[str]) -> bool:
+    """Whether a proof reads an entry that stands at it or after it in the book."""
+    return any(
+        LEDGER[other].chapter >= LEDGER[label].chapter and other not in proven
+        for other in read
+    )
+
+
+@pytest.mark.parametrize("chapter", range(1, 8))
+def test_a_proof_reads_only_what_is_proven(chapter):
+    derivations, _ = witnesses.derivations(chapter)
+    proven: set[str] = set()
+    for label, proof in derivations.items():
+        assert not is_circular(label, proof.read, proven), (label, proof.read)
+        proven.add(label)
+
+
+def test_a_circular_proof_is_noticed():
+    assert is_circular("alpha", frozenset({"alpha"}), set())  # its own side
+    assert is_circular("alpha", frozenset({"snr"}), {"alpha-bar"})  # a later one
+    assert not is_circular("snr", frozenset({"alpha"}), {"alpha"})
+    assert not is_circular("prior-term", frozenset({"alpha"}), set())
+
+
+def holds_before(equation) -> bool:
+    """Whether the equation holds one step before its ``first``, all of it finite."""
+    earlier = replace(equation, first=equation.first - 1)
+    try:
+        with np.errstate(divide="raise", invalid="raise"):
+            return witnesses.code_disagreement(earlier) is None
+    except (FloatingPointError, ValueError):
+        return False
+
+
+LATER = [e for e in LEDGER.values() if e.first > 1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("equation", LATER, ids=lambda e: e.label)
+def test_an_equation_holds_as_early_as_it_can(equation):
+    assert not holds_before(equation)
+
+
+@pytest.mark.parametrize("first", [2, 99, 1000])
+def test_an_equation_that_holds_earlier_is_noticed(first):
+    assert holds_before(replace(LEDGER["closed-form"], first=first))
+    assert holds_before(replace(LEDGER["bound-gap"], first=first))
+
+
+def on_a_wrong_package(equation, monkeypatch) -> str | None:
+    """What the witness says if the functions that the code calls return the double."""
+
+    def doubled(function):
+        return lambda *args, **kwargs: 2 * function(*args, **kwargs)
+
+    for module, name in witnesses.functions(str(equation.code)):
+        module = importlib.import_module(f"ddpm_course.{module}")
+        monkeypatch.setattr(module, name, doubled(getattr(module, name)))
+    return witnesses.code_disagreement(equation)
+
+
+def reads_the_schedule(equation) -> bool:
+    """Whether the code is a value that ``NoiseSchedule.from_betas`` has computed."""
+    return bool(re.fullmatch(r"schedule\.(alpha|alpha_bar|snr)\[t\]", equation.code))
+
+
+CALLING = [e for e in LEDGER.values() if witnesses.functions(str(e.code))]
+
+
+@by_label
+def test_the_code_is_code_of_the_package(equation):
+    assert equation in CALLING or reads_the_schedule(equation)
+
+
+@pytest.mark.parametrize("equation", CALLING, ids=lambda e: e.label)
+def test_what_the_code_calls_matters(equation, monkeypatch):
+    assert on_a_wrong_package(equation, monkeypatch)
+
+
+def test_code_that_does_without_the_package_is_noticed(monkeypatch):
+    typed_in = replace(LEDGER["snr"], code="abar_t / (1 - abar_t)")
+    assert witnesses.code_disagreement(typed_in) is None
+    assert not witnesses.functions(typed_in.code) and not reads_the_schedule(typed_in)
+    call = "0 * schedules.cosine_alpha_bar(T, offset)[t] + abar_t / (1 - abar_t)"
+    idle = replace(typed_in, code=call)
+    assert witnesses.functions(call)
+    assert on_a_wrong_package(idle, monkeypatch) is None
 
 
 # --- each witness says what is missing ----------------------------------------------
@@ -164,6 +257,7 @@ def flipped_entries(equation):
 @by_label
 def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
     label, (chapter, latex) = equation.label, witnesses.printed()[equation.label]
+    derivations, _ = witnesses.derivations(chapter)
     quotes = [witnesses.concordance()[source] for source in equation.sources]
     for flipped in flipped_entries(equation):
         assert "print and ledger disagree" in witnesses.formula_disagreement(
@@ -176,9 +270,16 @@ def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):
             if row["kind"] == "equation" and not row.get("slip"):
                 said = witnesses.source_disagreement(row, flipped)
                 assert "source and ledger disagree" in said
-    monkeypatch.setitem(LEDGER, label, flipped)
-    failed = witnesses.proof_disagreements(chapter, until=label)
-    assert any(f"{label}: proof and ledger disagree" in said for said in failed)
+        monkeypatch.setitem(LEDGER, label, flipped)
+        with pytest.raises(AssertionError, match=f"{label}: proof and ledger disagree"):
+            prove(label, *derivations[label].end)
+
+
+def test_a_flipped_sign_in_the_ledger_is_reported(monkeypatch):
+    *_, flipped = flipped_entries(LEDGER["time-similarity"])
+    monkeypatch.setitem(LEDGER, "time-similarity", flipped)
+    (said,) = witnesses.proof_disagreements(5)
+    assert said.startswith("time-similarity: proof and ledger disagree")
 
 
 INEQUALITIES = [e for e in LEDGER.values() if e.relation == "≤"]

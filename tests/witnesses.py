@@ -548,12 +548,6 @@ def functions(call: str) -> set[tuple[str, str]]:
 # --- proof ------------------------------------------------------------------------
 
 
-def proof_cells(chapter: int) -> list:
-    """The cells of a chapter that are tagged ``proof``."""
-    code = cells(BY_NUMBER[chapter], "code")
-    return [cell for cell in code if "proof" in cell.metadata.get("tags", [])]
-
-
 class _Read(dict):
     """A ledger that remembers which entries were looked up."""
 
@@ -574,42 +568,48 @@ class Derivation:
     read: frozenset[str]
 
 
-@cache
-def derivations(chapter: int) -> dict[str, Derivation]:
-    """The derivation of each equation of a chapter, by its label."""
-    ledger, found = _Read(LEDGER), {}
+@cache  # some cells take seconds
+def derivations(chapter: int) -> tuple[dict[str, Derivation], list[str]]:
+    """The derivation of each equation of a chapter, and what its cells assert in vain.
 
-    def prove(label: str, *end: sp.Expr) -> None:
+    The cells are run as they stand, except that ``prove`` only takes notes.
+    """
+    ledger, found, failed = _Read(LEDGER), {}, []
+
+    def note(label: str, *end: sp.Expr) -> None:
         found[label] = Derivation(end, frozenset(ledger.labels))
 
-    namespace: dict = {"sp": sp}
-    with patch.multiple(equations, LEDGER=ledger, prove=prove):
-        for cell in proof_cells(chapter):
-            exec(cell.source, namespace)
-    return found
+    namespace: dict = {"sp": sp}  # all that these cells may take for granted
+    with patch.multiple(equations, LEDGER=ledger, prove=note):
+        for cell in cells(BY_NUMBER[chapter], "code"):
+            if "proof" in cell.metadata.get("tags", []):
+                try:
+                    exec(cell.source, namespace)
+                except AssertionError as error:
+                    failed.append(f"an assertion fails in {cell.source}: {error}")
+    return found, failed
 
 
 def proof_disagreements(chapter: int) -> list[str]:
-    """Run the cells tagged ``proof`` of a chapter, and say what is wrong."""
-    namespace: dict = {"sp": sp}  # all that these cells may take for granted
-    path, failed, output = BY_NUMBER[chapter], [], StringIO()
-    for cell in proof_cells(chapter):
+    """Compare the derivations of a chapter with the ledger, and say what is wrong."""
+    path, (proven, failed) = BY_NUMBER[chapter], derivations(chapter)
+    failed = list(failed)
+    for label, derivation in proven.items():
         try:
-            with redirect_stdout(output):
-                exec(cell.source, namespace)
+            with redirect_stdout(StringIO()):
+                equations.prove(label, *derivation.end)
         except AssertionError as error:
             failed.append(str(error))
-    proven = set(re.findall(r"^([\w-]+): proven", output.getvalue(), re.M))
     wanted = {e.label for e in LEDGER.values() if e.chapter == chapter}
     return [
         *failed,
         *(
             f"{label!r} is proven in no cell tagged proof of {path.name}"
-            for label in sorted(wanted - proven)
+            for label in sorted(wanted - set(proven))
         ),
         *(
             f"{label!r} is proven in {path.name}: its entry says chapter "
             f"{LEDGER[label].chapter}"
-            for label in sorted(proven - wanted)
+            for label in sorted(set(proven) - wanted)
         ),
     ]
