@@ -71,9 +71,19 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def lab(session: nox.Session) -> None:
-    """Open the chapters in JupyterLab."""
+    """Open the chapters, with their solutions, in JupyterLab."""
     session.install(*PINS, "-e", ".", "jupyterlab")
     session.run("jupyter", "lab", "book", *session.posargs)
+
+
+@nox.session
+def student(session: nox.Session) -> None:
+    """Build the book, and open the notebooks without solutions in JupyterLab."""
+    extras = nox.project.load_toml()["project"]["optional-dependencies"]
+    session.install(*PINS, "-e", ".", *extras["book"], "jupyterlab")
+    session.run("jupyter-book", "build", ".", "--all", "-W", "--keep-going")
+    notebooks = ROOT / "_build" / "html" / "notebooks"
+    session.run("jupyter", "lab", str(notebooks), *session.posargs)
 
 
 @nox.session

@@ -1,10 +1,15 @@
 """The student notebooks: plain, complete, and executable, unfilled and solved."""
 
 import html
+import os
 import re
+import subprocess
 import symtable
 import sys
+import sysconfig
+import tarfile
 import tomllib
+import venv
 from copy import deepcopy
 from itertools import pairwise
 from types import SimpleNamespace
@@ -23,6 +28,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 from course.letters import LETTERS, renumber
 from course.plain import Unresolved, to_plain
 from course.site import parse
+from course.student import SETUP
 
 chapters = pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -254,7 +260,7 @@ def test_colab_folds_what_the_page_folds(built_book, chapter):
         for cell in student_notebook(built_book, chapter).cells
         if cell.metadata.get("cellView") == "form"
     }
-    assert forms == folded != set()
+    assert forms == folded | {"setup"} and folded
 
 
 @pytest.mark.slow
@@ -312,10 +318,78 @@ def test_buttons_and_setup_cell_lead_to_the_repository_of_config(built_book, cha
     )
     assert f"{colab}/blob/gh-pages/notebooks/{chapter.name}" in page
     assert f'href="../notebooks/{chapter.name}"' in page
-    setup = student_notebook(built_book, chapter).cells
-    setup = next(c for c in setup if c.cell_type == "code").source
-    assert f'"ddpm_course @ git+{url}"' in setup
-    assert '"google.colab" in sys.modules' in setup
+    setup = setup_source(built_book, chapter)
+    assert re.findall(r"ddpm_course @ (\S+)\"", setup)[0] == f"{url}/archive/{commit()}"
+
+
+def setup_source(built_book, chapter):
+    cells = student_notebook(built_book, chapter).cells
+    return next(c for c in cells if c.cell_type == "code").source
+
+
+def commit():
+    command = ["git", "rev-parse", "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return f"{done.stdout.strip()}.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def empty_environment(tmp_path_factory):
+    """A virtual environment with all that the package needs, but without it."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    # pip and torch lie there; the package, installed in place, does not
+    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return folder / "bin" / "python"
+
+
+def run_setup(python, source, where):
+    check = "import ddpm_course.sampling\nprint(ddpm_course.__file__)"
+    settings = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    return subprocess.run(
+        [python, "-c", f"{source}\n{check}"],
+        **{"cwd": where, "capture_output": True, "text": True},
+        env=os.environ | settings,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the paths are those of Unix")
+def test_the_setup_cell_installs_the_package_anywhere(
+    built_book, empty_environment, tmp_path
+):
+    """From an empty folder; a second run has nothing to do."""
+    archive = tmp_path / "course.tar.gz"
+    files = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True
+    )
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in filter(None, files.stdout.decode().split("\0")):
+            if (ROOT / name).is_file():
+                tar.add(ROOT / name, f"course/{name}")
+    sources = {setup_source(built_book, path) for path in NOTEBOOKS}
+    (source,) = (re.sub(r"@ http\S+gz", f"@ {archive.as_uri()}", s) for s in sources)
+    (tmp_path / "empty").mkdir()
+    for before in ("Installing", "Ready"):
+        done = run_setup(empty_environment, source, tmp_path / "empty")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(before) and "Ready." in done.stdout
+        assert str(empty_environment.parents[1]) in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the paths are those of Unix")
+def test_a_failed_install_stops_the_notebook_and_says_what_to_do(tmp_path):
+    environment = tmp_path / "environment"
+    venv.create(environment)
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    nowhere = SETUP.format(archive=f"file://{tmp_path}/nowhere.tar.gz")
+    done = run_setup(environment / "bin" / "python", nowhere, tmp_path)
+    assert done.returncode != 0 and "Ready" not in done.stdout
+    for words in ("could not be installed", "pip install", "pip said", "No such file"):
+        assert words in done.stderr
 
 
 # --- executed ---------------------------------------------------------------------
@@ -333,8 +407,9 @@ def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("DDPM_STRICT", "0")
     student = student_notebook(built_book, chapter)
-    unfilled = len(student.cells)
-    student.cells += solved(student, nbformat.read(chapter, as_version=4))
+    student.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
+    source, unfilled = nbformat.read(chapter, as_version=4), len(student.cells)
+    student.cells += solved(student, source)
     where = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(student, timeout=600, resources=where).execute()
     before, after = said(student.cells[:unfilled]), said(student.cells[unfilled:])
@@ -342,6 +417,8 @@ def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     assert before or chapter.stem.startswith("00")  # it has no exercises
     assert all("not attempted yet" in text for text in before), before
     assert all(": correct" in text for text in after), after
+    assert faults(source, student) == []
+    assert strangers(pictures(*CHAPTERS), pictures_of(student, source)) == []
 
 
 def solved(student, source):

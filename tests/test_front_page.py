@@ -1,4 +1,4 @@
-"""The front page, the page with the whole derivation, and the map in each chapter."""
+"""The front page, the derivation, the map in each chapter, and the drawings."""
 
 import importlib.util
 import json
@@ -15,8 +15,9 @@ from ddpm_course.plotting import to_pixels
 NUMBERED = [path for path in CHAPTERS if not path.stem.startswith("00")]
 
 
-def front_page():
-    spec = importlib.util.spec_from_file_location("front", BOOK / "front_page.py")
+def script(name):
+    """A script of the book, as a module."""
+    spec = importlib.util.spec_from_file_location(name, BOOK / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -24,7 +25,7 @@ def front_page():
 
 @pytest.mark.slow
 def test_the_clothes_are_drawn_by_the_network_that_ships():
-    front = front_page()
+    front = script("front_page")
     with Image.open(front.PICTURE) as picture:
         stored = np.asarray(picture) / 255
     drawn = to_pixels(front.frames()).flatten(0, 1)[..., 0].numpy()
@@ -33,7 +34,7 @@ def test_the_clothes_are_drawn_by_the_network_that_ships():
 
 
 def test_the_style_sheet_knows_the_size_of_the_frames():
-    front = front_page()
+    front = script("front_page")
     with Image.open(front.PICTURE) as picture:
         width, height = picture.size
     frames = front.STEPS + 1
@@ -113,3 +114,13 @@ def test_the_map_shows_where_we_are(browser, site):
             f"{path.stem}.html",
         )
     page.close()
+
+
+def test_every_drawing_has_its_png_for_the_notebooks():
+    drawings = script("drawings")
+    assert len(drawings.DRAWINGS) >= 7
+    for drawing in drawings.DRAWINGS:
+        with Image.open(drawings.png(drawing)) as picture:
+            made_from = picture.text["made from"]
+            assert picture.width == 2 * drawings.WIDTH
+        assert made_from == drawings.digest(drawing), f"run drawings.py: {drawing.name}"

@@ -165,7 +165,7 @@ def test_what_a_clone_button_copies_makes_a_site_whose_links_work(tmp_path):
     assert f"{colab}notebooks/chapter.ipynb" in page
     assert 'href="https://github.com/Me/Me.github.io"' in page
     assert "https://github.com/Me/Me.github.io/issues/new" in page
-    assert "ddpm_course @ git+https://github.com/Me/Me.github.io" in student
+    assert "ddpm_course @ https://github.com/Me/Me.github.io/archive/" in student
     assert "(https://me.github.io/index.html)" in student
     assert ".git/" not in page + student and '.git"' not in page + student
 

@@ -1,5 +1,6 @@
 """What a label of the book leads to: its number, its title, its address."""
 
+from base64 import b64encode
 from pathlib import Path
 
 from docutils.nodes import make_id
@@ -99,11 +100,12 @@ class References:
         return pages.source(ids)
 
     def image(self, path: str) -> str:
-        """The address of a picture in ``_static``, which the site has as it is."""
-        folder, _, name = path.partition("/")
-        if folder != "_static" or not (Path(self.app.srcdir) / "book" / path).is_file():
-            raise Unresolved(f"no picture {path!r} in book/_static")
-        return f"{site.address(self.app)}_static/{name}"
+        """A drawing of ``_static`` as a data URI, in PNG: Colab shows no SVG."""
+        drawing = Path(self.app.srcdir) / "book" / path
+        png = drawing.parent / "png" / f"{drawing.stem}.png"
+        if not (drawing.is_file() and png.is_file()):
+            raise Unresolved(f"no picture {path!r}, or none in PNG: run drawings.py")
+        return f"data:image/png;base64,{b64encode(png.read_bytes()).decode()}"
 
     def _target(self, label: str) -> tuple[str, str]:
         if label not in self.std.anonlabels:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -81,6 +82,19 @@ def address(app: Sphinx) -> str:
     if app.config.html_baseurl:
         return app.config.html_baseurl.rstrip("/") + "/"
     return parse(app.config.html_theme_options["repository_url"]).pages
+
+
+def archive(app: Sphinx) -> str:
+    """The archive of the commit that the site is built from, for pip.
+
+    An archive needs no git where it is installed. Outside of a checkout, it is the
+    archive of the branch that ``_config.yml`` names.
+    """
+    command = ["git", "rev-parse", "HEAD"]
+    done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True)
+    branch = app.config.html_theme_options["repository_branch"]
+    commit = branch if done.returncode else done.stdout.strip()
+    return f"{repository(app)}/archive/{commit}.tar.gz"
 
 
 def is_published(app: Sphinx) -> bool:

@@ -33,7 +33,7 @@ def write_all(app: Sphinx, exception: Exception | None) -> None:
     for docname in site.chapters(app):
         source = nbformat.read(app.env.doc2path(docname), as_version=4)
         try:
-            notebook = convert(source, References(app, docname), site.repository(app))
+            notebook = convert(source, References(app, docname), site.archive(app))
         except Unresolved as error:
             raise ExtensionError(f"student notebook of {docname}: {error}") from error
         path = Path(app.outdir) / site.notebook(docname)
@@ -43,7 +43,7 @@ def write_all(app: Sphinx, exception: Exception | None) -> None:
         log.info("student notebook: %s", path.name)
 
 
-def convert(source, references: References, repository: str):
+def convert(source, references: References, archive: str):
     """A chapter as a student notebook. Raises Unresolved where it cannot be."""
     cells, in_solution = [_page_cell(references)], False
     for number, cell in enumerate(source.cells):
@@ -56,7 +56,7 @@ def convert(source, references: References, repository: str):
                 cells.append(_markdown(text, cell.id))
         elif not in_solution:
             if not any(c.cell_type == "code" for c in cells):
-                cells.append(setup_cell(repository))
+                cells.append(setup_cell(archive))
             cells += _code(cell, references)
     if in_solution:
         raise Unresolved("a solution-start has no solution-end")
@@ -65,14 +65,33 @@ def convert(source, references: References, repository: str):
     return student
 
 
-def setup_cell(repository: str):
-    """Installs the package in Colab; does nothing elsewhere."""
-    source = (
-        "import sys\n\n"
-        'if "google.colab" in sys.modules:\n'
-        f'    %pip install --quiet "ddpm_course @ git+{repository}"'
-    )
-    return _code_cell(source, "setup", ["setup"])
+#: The first code cell. No ``%pip``: the notebook would go on after a failure.
+SETUP = """\
+# @title Setup: run this first (about a minute in Colab, longer without PyTorch)
+import importlib.util
+import subprocess
+import sys
+
+PACKAGE = "ddpm_course @ {archive}"
+
+if importlib.util.find_spec("ddpm_course") is None:
+    print("Installing the course's package: about a minute ...", flush=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", PACKAGE]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(
+            "The course's package could not be installed. Check that you are online "
+            "and have Python 3.11 or newer, and run this cell again. Or install it "
+            f'yourself: pip install "{{PACKAGE}}"\\n\\n'
+            f"pip said:\\n{{done.stderr[-2000:]}}"
+        )
+    importlib.invalidate_caches()
+print("Ready.")"""
+
+
+def setup_cell(archive: str):
+    """Installs the package of this very commit, unless there is one."""
+    return _code_cell(SETUP.format(archive=archive), "setup", ["setup"], folded=True)
 
 
 def _page_cell(references: References):
