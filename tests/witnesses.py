@@ -25,6 +25,7 @@ import sympy as sp
 import torch
 import yaml
 from scipy.stats import norm
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import AppliedUndef
 from sympy.parsing.latex import parse_latex
 from sympy.parsing.latex.errors import LaTeXParsingError
@@ -59,7 +60,7 @@ def cells(path: Path, kind: str) -> list:
 
 #: LaTeX that only arranges or emphasizes.
 _DECORATION = re.compile(
-    r"\\(left|right|[bB]igg?[lr]?|displaystyle|boldsymbol|mathbf|bm)(?![A-Za-z])"
+    r"\\(left|right|[bB]igg?[lr]?|displaystyle|boldsymbol|mathbf|bm|boxed)(?![A-Za-z])"
     r"|\\[,;!:\s]|\\q?quad(?![A-Za-z])|&|\\\\|\\(begin|end)\{aligned\}|\\nonumber"
 )
 _SYNONYMS = {r"\epsilon": r"\varepsilon", r"\odot": "", r"\cdot": "", "|": r"\mid "}
@@ -200,6 +201,37 @@ def read_side(latex: str) -> tuple[sp.Expr, ...]:
     return read_expression(x), read_expression(mean), read_expression(variance)
 
 
+def spelled_out(expression: sp.Expr) -> sp.Expr:
+    """The terms of the bound and the posterior's moments, by their own entries."""
+
+    def term(k: sp.Expr) -> sp.Expr:
+        ends = {equations.T: "prior-term", sp.S.Zero: "decoder-term"}
+        if k in ends:
+            return LEDGER[ends[k]].rhs
+        return LEDGER["matching-term"].rhs.subs(equations.t, k + 1)
+
+    mean, variance = LEDGER["posterior-mean"].rhs, LEDGER["posterior-variance"].rhs
+    moments = {equations.mu_tilde: mean, equations.betatilde_t: variance}
+    return expression.replace(equations.L_s, term).xreplace(moments)
+
+
+def what_is_left(got: sp.Expr, want: sp.Expr) -> sp.Expr:
+    """The difference of two expressions: symbolic, or for sums and products in numbers.
+
+    If it is not 0, the names in both are spelled out.
+    """
+    left = residual(got, want)
+    if left != 0 and (spelled_out(got), spelled_out(want)) != (got, want):
+        left = residual(spelled_out(got), spelled_out(want))
+    known = {n.symbol for n in NOTATION.values()}
+    if left.has(ExprWithLimits) and not left.has(E, KL) and left.free_symbols <= known:
+        sides = _numbers(got), _numbers(want)
+        some = environments()[_CONSTANTS["T"] // 2 :: _CONSTANTS["T"]]
+        if all(np.isclose(*(f(env) for f in sides), rtol=1e-9, atol=0) for env in some):
+            return sp.S.Zero
+    return left
+
+
 def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | None:
     """Compare each side of a formula, ``lhs = rhs = …``, with the ledger."""
     lhs, *sides = split(tidy(latex), equation.relation)
@@ -219,7 +251,7 @@ def formula_disagreement(witness: str, latex: str, equation: Equation) -> str | 
         if len(read) != len(wanted):
             return f"{name}: {side} is not the same kind of thing as {equation.rhs}"
         for got, want in zip(read, wanted, strict=True):
-            difference = residual(got, want)
+            difference = what_is_left(got, want)
             if difference != 0:
                 return (
                     f"{name}: {side} is {got}, the ledger has {want}: "
@@ -282,19 +314,36 @@ _RENAMED = {
     r"\\Sigma_\\theta\(x_t,t\)": r"\\sigma_t^2",  # which their next line says
     r"\\sigma_t\\varepsilon$": r"\\sigma_tz",  # the noise of a step back
     r"^L_t(?=\W)": r"L_{t-1}",  # the term of the step from t to t - 1
+    r"^J_\\theta\(q\)": r"J_\\theta",  # there is no q on the right
+    re.escape(r"\sqrt{\bar\alpha_t}x_0+\sqrt{1-\bar\alpha_t}\varepsilon,t"): "x_t,t",
+    # the loss of image m of a batch
+    re.escape(r"(\hat x_\theta(x_t^{(m)},t^{(m)})-x_0^{(m)})^2"): "J_m",
 }
 
 
 def source_disagreement(row: dict, equation: Equation) -> str | None:
     """Compare the formula of a document with the ledger.
 
-    A reading note corrects a row that has a ``slip``: such a row must disagree.
+    A row that has a ``slip`` must disagree, and what is ``meant`` must agree.
     """
     if row["kind"] != "equation":
         return None
-    quote = tidy(row["quote"])
+    said = _quote_disagreement(row["quote"], equation)
+    if row.get("slip"):
+        if not said:
+            return f"{row['id']} is called a slip, but agrees"
+        if "meant" not in row:
+            return f"{row['id']} is a slip: say what is meant"
+        said = _quote_disagreement(row["meant"], equation)
+    return said and f"{said} (row {row['id']})"
+
+
+def _quote_disagreement(quote: str, equation: Equation) -> str | None:
+    quote = tidy(quote)
     for theirs, ours in _RENAMED.items():
         quote = re.sub(theirs, ours, quote)
+    if r"\propto" in quote:
+        return _disproportion(*quote.split(r"\propto"), equation)
     sides, wanted = split(quote, equation.relation), tidy(equation.lhs)
     if wanted in sides:  # a chain may begin with another name for it
         sides = sides[sides.index(wanted) + 1 :]
@@ -303,10 +352,17 @@ def source_disagreement(row: dict, equation: Equation) -> str | None:
     else:
         wanted, *sides = sides
     quote = equation.relation.join([wanted, *sides])
-    said = formula_disagreement("source", quote, equation)
-    if row.get("slip"):
-        return None if said else f"{row['id']} is called a slip, but agrees"
-    return said and f"{said} (row {row['id']})"
+    return formula_disagreement("source", quote, equation)
+
+
+def _disproportion(lhs: str, rhs: str, equation: Equation) -> str | None:
+    """The same for "proportional to": the factor may depend on σ_t alone."""
+    factor = read_expression(rhs) / equation.rhs
+    factor = sp.simplify(factor.subs(equations.RELATIONS))
+    if lhs == tidy(equation.lhs) and factor.free_symbols <= {equations.sigma_t}:
+        return None
+    name = f"source and ledger disagree on {equation.label!r}"
+    return f"{name}: {lhs} is {rhs}, {factor} times {equation.lhs}"
 
 
 # --- code: the test values of all symbols, and the package's functions on them -------

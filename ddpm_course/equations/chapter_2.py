@@ -119,7 +119,7 @@ EQUATIONS = [
         _path_ratio,
         -sp.log(p_T) + sp.Sum(sp.log(q_s(s) / p_s(s)), (s, 1, T)),
         _log_ratio,
-        sources=("slides/reverse-4/product",),
+        sources=("slides/reverse-4/first-term", "slides/reverse-4/product"),
     ),
     Equation(
         "bayes-step",
@@ -151,6 +151,8 @@ EQUATIONS = [
         - sp.log(p_s(1)),
         "trajectories.log_ratios(denoiser, schedule, path).sum()",
         sources=(
+            "slides/reverse-5/substituted",
+            "slides/reverse-5/split",
             "slides/reverse-6/substituted",
             "slides/reverse-6/collected",
             "slides/reverse-7/logs",

@@ -69,6 +69,7 @@ EQUATIONS = [
             "posterior.posterior_mean(schedule, x_0, x_t, t)",
             "posterior.posterior_variance(schedule, t)",
         ),
+        sources=("slides/reverse-7/q-gaussian",),
     ),
     Equation(
         "x0-from-eps",

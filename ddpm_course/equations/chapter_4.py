@@ -65,6 +65,7 @@ EQUATIONS = [
         "L_{t-1}",
         on_x0**2 / (2 * sigma_t**2) * (x_0 - x0_hat) ** 2,
         f"{_weight('x0')} * (x_0 - x0_hat)**2",
+        sources=("elbo/4/factored",),
     ),
     Equation(
         "loss-snr",

@@ -12,14 +12,14 @@ EQUATIONS = [
         r"J_\theta",
         (x0_hat - x_0) ** 2,
         errors("x0_hat", "x0"),
-        sources=("training/4/loss",),
+        sources=("training/math/2", "training/4/loss"),
     ),
     Equation(
         "noise-loss",
         r"L_\mathrm{simple}",
         (eps - eps_hat) ** 2,
         errors("eps_hat", "eps"),
-        sources=("slides/reverse-14/simple",),
+        sources=("slides/training/loss", "slides/reverse-14/simple"),
     ),
     Equation(
         "batch-loss",
@@ -28,5 +28,6 @@ EQUATIONS = [
         # a network that always answers 0, on M points of a path: each loss is a square
         "training.simple_loss(lambda x, time: 0 * x, schedule, path[1 : M + 1], "
         "torch.arange(1, M + 1), path[1 : M + 1], 'x0')",
+        sources=("training/batch/loss", "training/math/4"),
     ),
 ]
