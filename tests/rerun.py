@@ -3,6 +3,7 @@
 After *Run all*, each cell is run again: alone, and after its two predecessors, each
 time with the names as they were at the end. What it prints may differ; it must not
 fail. On the way, each picture is compared with the one that is stored: nbval doesn't.
+And figures.py looks whether it shows what it should.
 
 ``python tests/rerun.py book/05_unet.ipynb ...`` prints the cells that fail.
 """
@@ -14,8 +15,12 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+from drawn import RECORD
+from figures import drawn_in, fault, name_of
 from jupyter_client.manager import start_new_kernel
+from nbformat import NotebookNode
 from PIL import Image
+from witnesses import NOTEBOOKS
 
 SAVE = "_at_the_end = dict(globals())"
 RESTORE = """
@@ -35,27 +40,30 @@ def failures(path: Path) -> list[str]:
     cells = nbformat.read(path, as_version=4).cells
     code = [(i, c) for i, c in enumerate(cells) if c.cell_type == "code"]
     manager, client = start_new_kernel(kernel_name="python3")
-    drawn: list[str] = []
+    outputs: list[dict] = []
 
-    def keep_pictures(message: dict) -> None:
-        drawn.extend(pictures_in([message["content"]]))
+    def keep(message: dict) -> None:
+        outputs.append(message["content"])
 
     def run(source: str) -> str | None:
         """Run a cell; return its error."""
-        drawn.clear()
+        outputs.clear()
         reply = client.execute_interactive(
-            source, timeout=600, output_hook=keep_pictures, allow_stdin=False
+            source, timeout=600, output_hook=keep, allow_stdin=False
         )["content"]
         failed = reply["status"] == "error"
         return f"{reply['ename']}: {reply['evalue']}" if failed else None
 
     try:
         failed = []
+        run(RECORD)
         for i, cell in code:
             if error := run(cell.source):
                 return [f"cell {i}: {error}"]
-            if difference := apart(pictures_in(cell.outputs), drawn):
+            if difference := apart(pictures_in(cell.outputs), pictures_in(outputs)):
                 failed.append(f"cell {i} draws another picture: {difference}")
+            if (name := name_of(cell)) and (wrong := fault(name, outputs)):
+                failed.append(f"cell {i} draws something wrong: {wrong}")
         run(SAVE)
         for k, (i, cell) in enumerate(code):
             if error := run(cell.source):
@@ -87,6 +95,36 @@ def apart(stored: list[str], drawn: list[str]) -> str | None:
         if (difference := np.abs(before - now).max()) > TOLERANCE:
             return f"a block of it is {difference:.2f} brighter or darker"
     return None
+
+
+def strangers(chapter: NotebookNode, run: NotebookNode) -> list[str]:
+    """The figures that look less like the stored picture than like another one.
+
+    The others are those of all other figures, and the stored picture turned around.
+    """
+    stored = {}
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, as_version=4)
+        stored |= pictures_of(notebook, notebook)
+    stored |= pictures_of(chapter, chapter)
+    found = []
+    for name, now in pictures_of(chapter, run).items():
+        own = stored[name]
+        others = [other for key, other in stored.items() if key != name]
+        others += [own[::-1], own[:, ::-1], own[::-1, ::-1]]
+        if distance(now, own) >= min(distance(now, other) for other in others):
+            found.append(name)
+    return found
+
+
+def pictures_of(chapter: NotebookNode, run: NotebookNode) -> dict[str, np.ndarray]:
+    """The picture of each figure of a chapter, in a run of it."""
+    drawn = drawn_in(chapter, run).items()
+    return {name: pixels(*pictures_in(outputs)) for name, outputs in drawn}
+
+
+def distance(one: np.ndarray, other: np.ndarray) -> float:
+    return np.abs(one - other).mean() if one.shape == other.shape else np.inf
 
 
 def pixels(png: str) -> np.ndarray:

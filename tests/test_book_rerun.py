@@ -44,3 +44,25 @@ def test_a_picture_of_something_else_is_found(tmp_path):
     nbformat.write(notebook, path)
     (failed,) = failures(path)
     assert failed.startswith("cell 0 draws another picture: a block of it is 0.")
+
+
+def test_a_figure_that_shows_something_wrong_is_found(tmp_path):
+    draw = """import matplotlib.pyplot as plt
+import numpy as np
+u = np.linspace(0.1, 3)
+for color, y, name in [("C0", u - 1, "$u - 1$"), ("C1", np.log(u), r"$\\log\\,u$")]:
+    plt.plot(u, y, color)
+    plt.text(2, 0, name, color=color)
+plt.show()"""
+    cell = nbformat.v4.new_code_cell(draw)
+    cell.metadata["mystnb"] = {"figure": {"name": "fig-elbo-log"}}
+    path = tmp_path / "chapter.ipynb"
+    found = []
+    for source in (draw, draw.replace("u, y,", "u, -y,")):
+        cell.source = source
+        notebook = nbformat.v4.new_notebook(cells=[cell])
+        NotebookClient(notebook, kernel_name="python3").execute()
+        nbformat.write(notebook, path)
+        found.append(failures(path))
+    assert found[0] == [] != found[1]
+    assert found[1][0].startswith("cell 0 draws something wrong: fig-elbo-log")
