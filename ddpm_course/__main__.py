@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ValueError,
         TypeError,
         OSError,
+        ImportError,
         CheckpointError,
         FloatingPointError,
     ) as error:
@@ -174,6 +175,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=_count, default=1000, help="steps of 128 images")
     add("--seed", type=_seed, default=0, help="the same seed gives the same weights")
     add("--device", help="where to compute: cpu, cuda or cuda:1")
+
+    add = command(
+        "grade",
+        commands.run_grade,
+        "run students' notebooks and write which exercises are solved",
+        "Run every notebook of a folder and write a table of the exercises that are "
+        "solved. Notebooks are programs: run those of others in a container.",
+    )
+    add("folder", type=_path, help="where the notebooks are, also in subfolders")
+    _out(add, Path("grades.csv"), "the table to write")
+    add("--seconds", type=_count, default=1200, help="time limit for one cell")
     return parser
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ddpm_course import training
 from ddpm_course.devices import device, named_device
-from ddpm_course.lab import checkpoints, evaluation, output, pretrained
+from ddpm_course.lab import checkpoints, evaluation, grading, output, pretrained
 from ddpm_course.lab.classifier import features, predict, train_classifier
 from ddpm_course.lab.datasets import DATA, DataSet, load_data
 from ddpm_course.lab.drawing import draw, step_of
@@ -98,6 +98,20 @@ def run_classifier(options: Namespace) -> None:
     content = {"format": pretrained.CLASSIFIER, "about": about}
     checkpoints.write(options.out, content | {"weights": network.state_dict()})
     print(json.dumps({"classifier": str(options.out)} | about))
+
+
+def run_grade(options: Namespace) -> None:
+    if not options.folder.is_dir():
+        raise ValueError(f"{options.folder}: expected a folder that holds notebooks")
+    output.check_free(options.out, options.overwrite)
+    grades = []
+    for grade in grading.grade(options.folder, options.seconds):
+        grades.append(grade)
+        said = f"{grade.name}: {grade.solved} of {len(grade.states)} solved"
+        print(f"{said}; {grade.trouble}" if grade.trouble else said, file=sys.stderr)
+    with checkpoints.replacing(options.out) as file:
+        file.write(grading.table(grades).encode())
+    print(json.dumps({"table": str(options.out), "notebooks": len(grades)}))
 
 
 def run_sample(options: Namespace) -> None:

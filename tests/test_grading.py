@@ -1,0 +1,72 @@
+"""Notebooks that students hand in are run, and their exercises counted."""
+
+import csv
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from ddpm_course.__main__ import main
+from ddpm_course.lab.grading import Grade, table
+
+RIGHT = 'check("1.1", sp.sqrt(1 - beta_t))'
+HEAD = """import sympy as sp
+from ddpm_course.equations import beta_t
+from ddpm_course.exercises import check"""
+
+pytestmark = pytest.mark.filterwarnings(
+    # the client that runs a kernel speaks of its own deprecations
+    "ignore::DeprecationWarning",
+    "ignore::UserWarning",
+)
+
+
+def hand_in(path, *cells):
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(new_notebook(cells=[new_code_cell(c) for c in (HEAD, *cells)]), path)
+
+
+@pytest.mark.slow
+def test_a_folder_of_notebooks_becomes_a_table(tmp_path, capsys):
+    folder, out = tmp_path / "handed in", tmp_path / "grades.csv"
+    hand_in(folder / "all.ipynb", RIGHT, 'check("2.1", 3)', 'check("6.5", ...)')
+    hand_in(folder / "fails.ipynb", "1 / 0", RIGHT)
+    hand_in(folder / "sleeps.ipynb", RIGHT, "while True: pass", 'check("2.1", ...)')
+    (folder / "torn.ipynb").write_text("{", encoding="utf-8")
+    command = ["grade", str(folder), "--out", str(out), "--seconds", "20"]
+    assert main(command) == 0
+    with out.open(encoding="utf-8") as file:
+        rows = {row["notebook"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["all.ipynb", "fails.ipynb", "sleeps.ipynb", "torn.ipynb"]
+
+    def states(name):
+        return [rows[name][key] for key in ("solved", "of", "1.1", "2.1", "6.5")]
+
+    assert states("all.ipynb") == ["1", "3", "solved", "tried", "open"]
+    assert states("fails.ipynb") == ["1", "1", "solved", "", ""]
+    assert states("sleeps.ipynb") == ["1", "2", "solved", "open", ""]
+    assert states("torn.ipynb") == ["0", "0", "", "", ""]
+    assert rows["all.ipynb"]["trouble"] == ""
+    assert rows["fails.ipynb"]["trouble"] == "ZeroDivisionError: division by zero"
+    assert rows["sleeps.ipynb"]["trouble"] == "a cell took longer than 20 seconds"
+    assert rows["torn.ipynb"]["trouble"].startswith("not a notebook")
+    assert "all.ipynb: 1 of 3 solved" in capsys.readouterr().err
+
+    assert main(command) == 1  # nothing is overwritten unasked
+    assert "exists: give --overwrite" in capsys.readouterr().err
+
+
+def test_a_folder_without_notebooks(tmp_path, capsys):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert main(["grade", str(folder), "--out", str(tmp_path / "t.csv")]) == 1
+        assert "expected a folder that holds notebooks" in capsys.readouterr().err
+
+
+def test_columns_stand_in_the_order_of_the_course():
+    grades = [
+        Grade("a", {"10.2": "open", "B.1": "open"}),
+        Grade("b", {"2.10": "open", "2.9": "solved"}),
+    ]
+    head, *rows = csv.reader(table(grades).splitlines())
+    assert head == ["notebook", "solved", "of", "2.9", "2.10", "10.2", "B.1", "trouble"]
+    assert rows[1] == ["b", "1", "2", "solved", "open", "", "", ""]
