@@ -17,7 +17,7 @@ from ddpm_course.__main__ import main
 from ddpm_course.data import digits
 from ddpm_course.lab import checkpoints, commands, output, pretrained
 from ddpm_course.lab.classifier import features
-from ddpm_course.lab.datasets import DataSet, load_data
+from ddpm_course.lab.datasets import DATA, DataSet, load_data
 from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.lab.runs import About, identity
 from ddpm_course.oracle import GaussianMixture
@@ -41,7 +41,7 @@ def test_train_writes_a_checkpoint_and_says_where(tmp_path, capsys, data):
     out = tmp_path / "run.pt"
     assert main(["train", "--data", data, "--out", str(out), *FAST]) == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert said["checkpoint"] == str(out) and 0 < said["loss"] < 10
+    assert said["checkpoint"] == str(out)
     kept = checkpoints.read(out)
     assert kept["step"] == 6
     assert kept["about"]["data"] == data and kept["about"]["schedule"] == "cosine"
@@ -72,6 +72,18 @@ def test_a_folder_of_images_is_data_too(tmp_path):
     out = tmp_path / "run.pt"
     arguments = ["train", "--data", str(folder), "--size", "8", "--out", str(out)]
     assert main([*arguments, *FAST]) == 0
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_what_is_held_out_was_not_learned_from(monkeypatch, name):
+    def splits(split):  # of mnist, which would be downloaded
+        return torch.full((3, 1, 2, 2), float(split == "test")), torch.arange(3)
+
+    monkeypatch.setattr("ddpm_course.data.mnist", splits)
+    monkeypatch.setattr("ddpm_course.data.fashion_mnist", splits)
+    found = load_data(name)
+    train, test = found.train.unique(dim=0), found.test.unique(dim=0)
+    assert len(torch.cat([train, test]).unique(dim=0)) == len(train) + len(test)
 
 
 @pytest.mark.parametrize(
@@ -163,33 +175,16 @@ def test_sample_removes_what_it_wrote_before_and_nothing_else(runs, tmp_path):
     assert written == {"2024-holiday.png", "1.png", *(f"{i:05}.png" for i in range(3))}
 
 
-def test_sample_of_points_writes_them_as_text(runs, tmp_path):
-    out, checkpoint = tmp_path / "points", str(runs / "ring.pt")
-    for options in (["--sampler", "ddim", "--eta", "0.5"], ["--variance", "beta"]):
-        arguments = ["--checkpoint", checkpoint, "--steps", "5", "--n", "7", *options]
-        assert main(["sample", *arguments, "--out", str(out)]) == 0
-        assert np.loadtxt(out / "points.csv", delimiter=",").shape == (7, 2)
-        assert (out / "grid.png").exists()
-
-
-def test_evaluate_states_the_bound_and_each_distance_beside_its_floor(runs, tmp_path):
+def test_a_hardly_trained_network_is_far_beyond_the_floor(runs, tmp_path):
     small = ["--n", "70", "--images", "5", "--times", "3", "--steps", "4"]
-    for data in ("digits", "ring"):
+    for data, name in (("digits", "frechet_distance"), ("ring", "energy_distance")):
         out = tmp_path / data
         arguments = ["--checkpoint", str(runs / f"{data}.pt"), "--out", str(out)]
         assert main(["evaluate", *arguments, *small]) == 0
         report = json.loads((out / "evaluation.json").read_text())
-        bits = report["bits_per_dim"]
-        assert bits["images"] == 5 and bits["standard_error"] > 0
-        assert bits["decoder"] == ("discrete" if data == "digits" else "continuous")
-        name = "frechet_distance" if data == "digits" else "energy_distance"
-        distance = report[name]
+        assert report[name]["value"] > 2 * report[name]["floor"] > 0
         if data == "digits":
-            assert "70 samples are few for 64 features" in distance["note"]
-        assert distance["value"] > 2 * distance["floor"] > 0  # hardly trained
-        if data == "digits":
-            near = report["nearest"]["samples"]
-            assert 0 < near["smallest"] < near["mean"]
+            assert "70 samples are few for 64 features" in report[name]["note"]
         else:
             assert report["mode_width"]["value"] > 2
             assert report["mode_width"]["floor"] == pytest.approx(1, abs=0.2)
