@@ -50,7 +50,7 @@ def test_a_figure_that_shows_something_wrong_is_found(tmp_path):
     draw = """import matplotlib.pyplot as plt
 import numpy as np
 u = np.linspace(0.1, 3)
-for color, y, name in [("C0", u - 1, "$u - 1$"), ("C1", np.log(u), r"$\\log\\,u$")]:
+for color, y, name in [("k", u - 1, "$u - 1$"), ("r", np.log(u), r"$\\log\\,u$")]:
     plt.plot(u, y, color)
     plt.text(2, 0, name, color=color)
 plt.show()"""
