@@ -1,6 +1,7 @@
 """The exercises: ``check("1.2", answer)`` tells whether an answer is right.
 
 ``use("B.2", answer)`` does the same, and returns the answer if it is right, else ours.
+``hint`` and ``solution`` help, and ``progress`` says what is left.
 
 The exercises are data, in one module per chapter: for each, the reference and the
 well-known mistakes, with a hint for every mistake. A chapter is loaded when you ask for
@@ -8,38 +9,51 @@ one of its exercises.
 """
 
 import os
-import textwrap
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from ddpm_course.equations import CHAPTERS
-from ddpm_course.exercises.checker import Exercise, examine
+from ddpm_course.exercises import progress as _progress
+from ddpm_course.exercises import session
+from ddpm_course.exercises.checker import Exercise, judge
 
 #: The module of each group of exercises: chapters have numbers, other pages letters.
 GROUPS = {str(chapter): f"chapter_{chapter}" for chapter in CHAPTERS}
 GROUPS |= {"B": "build", "F": "find_the_bug"}
 
 
-def check(number: str, answer: Any) -> None:
+def check(
+    number: str, answer: Any, hint: int | None = None, seconds: float = 20.0
+) -> None:
     """Print whether an answer is right, or a hint.
+
+    A well-known mistake is named at once. For any other wrong answer, the first attempt
+    gets a nudge, the second something specific, and the third the smallest case in
+    which the answer fails, with the place of the solution.
 
     Args:
         number: The number of the exercise, such as "1.2".
         answer: What the exercise asks for: a SymPy expression, a number, an array or
             tensor, or a function. ``...`` means "not attempted yet".
+        hint: The level of help, 1, 2 or 3, if you don't want to wait for it.
+        seconds: The time limit. It can't stop a single long call of a library that is
+            written in C before that call ends.
 
     Raises:
         AssertionError: Only if the environment variable DDPM_STRICT is 1, with the text
             that is otherwise printed, for anything but a right answer.
     """
-    _tell(number, answer)
+    _tell(number, answer, hint, seconds)
 
 
-def use(number: str, answer: Any) -> Any:
+def use(
+    number: str, answer: Any, hint: int | None = None, seconds: float = 20.0
+) -> Any:
     """``check`` an answer; what follows in the notebook goes on with the result.
 
     Args:
-        number, answer: As in ``check``.
+        number, answer, hint, seconds: As in ``check``.
 
     Returns:
         The answer itself if it is right, else the reference.
@@ -48,23 +62,73 @@ def use(number: str, answer: Any) -> Any:
         AssertionError: As ``check`` does.
         KeyError: If there is no such exercise.
     """
-    correct = _tell(number, answer)
+    correct = _tell(number, answer, hint, seconds)
     ours = "Going on with ours until yours is right."
     print("Going on with your own." if correct else ours)
     return answer if correct else reference(number)
 
 
-def _tell(number: str, answer: Any) -> bool:
+def _tell(number: str, answer: Any, level: int | None, seconds: float) -> bool:
     """Print whether an answer is right, or a hint; in strict mode raise that."""
+    correct = False
     try:
-        correct, text = examine(find(number), answer)
+        exercise = find(number)
+        verdict = judge(exercise, answer, seconds)
+        correct = verdict.state == "right"
+        text = session.answer_to(exercise, verdict, level)
+        if correct or verdict.wrong:
+            _progress.note(exercise.number, correct)
     except KeyError as error:
-        correct, text = False, error.args[0]
-    text = textwrap.fill(text, 79, break_long_words=False, break_on_hyphens=False)
+        text = error.args[0]
+    text = session.wrapped(text)
     if os.environ.get("DDPM_STRICT") == "1" and not correct:
         raise AssertionError(text)
     print(text)
     return correct
+
+
+def hint(number: str, level: int | None = None) -> None:
+    """Print the next hint for your last answer.
+
+    Args:
+        number: The number of the exercise, such as "1.2".
+        level: 1 a nudge, 2 something specific, 3 the smallest failing case. If None,
+            one more than you have seen.
+    """
+    _print(number, lambda exercise: session.next_hint(exercise, level))
+
+
+def solution(number: str) -> None:
+    """Print a solution, once you have solved the exercise or tried it three times.
+
+    Args:
+        number: The number of the exercise, such as "1.2".
+    """
+    _print(number, session.solution)
+
+
+def progress() -> _progress.Progress:
+    """Which exercises you have solved or tried, and how many minutes are left.
+
+    It is kept in ``~/.ddpm_course/progress.json``, which you may delete. The variable
+    DDPM_PROGRESS of the environment names another file; if it is empty, nothing is
+    kept.
+
+    Returns:
+        A picture in a notebook, text elsewhere: ``print(progress())``.
+    """
+    return _progress.Progress(
+        {group: [*in_chapter(group).values()] for group in GROUPS}
+    )
+
+
+def _print(number: str, say: Callable[[Exercise], str]) -> None:
+    """Print what there is to say about an exercise, or that there is none."""
+    try:
+        text = say(find(number))
+    except KeyError as error:
+        text = error.args[0]
+    print(session.wrapped(text))
 
 
 def reference(number: str) -> Any:

@@ -91,11 +91,15 @@ _KEEP_VARIANCE = Exercise(
 _BETA = float64(0, 0.1, 0.2, 0.3, 0.35, 0.45)
 
 
+def q_step(beta: Tensor, x_prev: Tensor, t: int, eps: Tensor) -> Tensor:
+    return (1 - beta[t]).sqrt() * x_prev + beta[t].sqrt() * eps
+
+
 def _step(signal: Callable, noise: Callable) -> Callable:
-    def q_step(beta: Tensor, x_prev: Tensor, t: int, eps: Tensor) -> Tensor:
+    def step(beta: Tensor, x_prev: Tensor, t: int, eps: Tensor) -> Tensor:
         return signal(beta, t) * x_prev + noise(beta, t) * eps
 
-    return q_step
+    return step
 
 
 _ONE_STEP = Exercise(
@@ -103,12 +107,12 @@ _ONE_STEP = Exercise(
     title="One step in code",
     difficulty="easy",
     minutes=10,
-    reference=_step(lambda b, t: (1 - b[t]).sqrt(), lambda b, t: b[t].sqrt()),
+    reference=q_step,
     meaning="That is one step of the forward process, at every t, t = 1 included.",
     hint="Compare your line with the equation, factor by factor: which β, which root?",
     inputs=(
-        (_BETA, randn(4), 1, randn(4, seed=1)),
-        (_BETA, randn(2, 3), 3, randn(2, 3, seed=1)),
+        *((_BETA[:3], float64(2), t, float64(1)) for t in (1, 2)),
+        *((_BETA, randn(2, 3), t, randn(2, 3, seed=1)) for t in (1, 2, 3, 4, 5)),
         (_BETA, randn(2, 1, 4, 4), 5, randn(2, 1, 4, 4, seed=1)),
     ),
     mistakes={
@@ -257,17 +261,22 @@ _THREE_STEPS = Exercise(
 _ALPHA_BAR = (1 - float64(0, 0.1, 0.15, 0.3, 0.4, 0.5, 0.6)).cumprod(0)
 
 
+def q_sample(alpha_bar: Tensor, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    abar = alpha_bar[t].reshape(-1, 1, 1, 1)  # (batch, 1, 1, 1)
+    return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+
+
 def _sample(
     signal: Callable,
     noise: Callable,
     at: Callable = lambda abar, t: abar[t],
     shape: tuple[int, ...] = (-1, 1, 1, 1),
 ) -> Callable:
-    def q_sample(alpha_bar: Tensor, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    def sample(alpha_bar: Tensor, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         abar = at(alpha_bar, t).reshape(shape)
         return signal(abar) * x0 + noise(abar) * eps
 
-    return q_sample
+    return sample
 
 
 def _signal(abar: Tensor) -> Tensor:
@@ -288,30 +297,35 @@ _BATCH = Exercise(
     title="All steps at once, for a batch",
     difficulty="medium",
     minutes=15,
-    reference=_sample(_signal, _noise),
+    reference=q_sample,
     meaning="Each image of the batch gets the noise of its own time, in one line.",
     hint="Compare with the closed form, factor by factor, for a batch of one image.",
     inputs=(
+        (float64(1, 0.9, 0.6), *_images([2, 1], 1, 1, 1)[1:]),
+        *(_images([t, 7 - t], 1, 1, 1) for t in (1, 2, 3)),
         _images([2, 6, 1, 4], 2, 4, 4),  # batch = height = width hides a bad broadcast
         _images([5], 1, 3, 5),
-        _images([6, 3, 1], 1, 8, 8),
+        _images([6, 3, 1], 1, 2, 2),
     ),
     mistakes={
         "broadcast along the width": Mistake(
             _sample(_signal, _noise, shape=(-1,)),
-            "A factor of shape (batch,) lines up with the last axis of the images, "
-            "their width. It fails, or, when batch and width are equal, it silently "
-            "gives each column its own time. Give the factor four axes.",
+            "Your factor lines up with the last axis of the images, their width, as "
+            "shape (batch,) does. It fails, or, when batch and width are equal, it "
+            "silently gives each column its own time. The batch is the first of four "
+            "axes: how many axes of length 1 must follow?",
         ),
         "broadcast along the height": Mistake(
             _sample(_signal, _noise, shape=(-1, 1)),
-            "A factor of shape (batch, 1) lines up with height and width. The batch "
-            "is the first of four axes: how many axes of length 1 must follow?",
+            "Your factor lines up with the height of the images, as shape (batch, 1) "
+            "does. The batch is the first of four axes: how many axes of length 1 must "
+            "follow?",
         ),
         "broadcast along the channels": Mistake(
             _sample(_signal, _noise, shape=(-1, 1, 1)),
-            "A factor of shape (batch, 1, 1) lines up with channels, height and "
-            "width. One axis is still missing.",
+            "Your factor lines up with the channels of the images, as shape (batch, 1, "
+            "1) does, and (1, batch, 1, 1) too. The batch is the first of four axes: "
+            "how many axes of length 1 must follow?",
         ),
         "one time for the whole batch": Mistake(
             _sample(_signal, _noise, at=lambda abar, t: abar[t[0]]),
@@ -440,12 +454,20 @@ _HALF_WAY = Exercise(
 # --- 1.6 --------------------------------------------------------------------------
 
 
+def cosine_betas(T: int, s: float, max_beta: float) -> Tensor:
+    t = torch.linspace(0, T, T + 1, dtype=torch.float64)
+    f = torch.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
+    alpha_bar = f / f[0]
+    betas = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    return betas.clamp(max=max_beta)
+
+
 def _cosine(
     short: bool = False, rootless: bool = True, upside_down: bool = False, **other: bool
 ) -> Callable:
     """The cosine schedule with any of the three bugs, or with other mistakes."""
 
-    def cosine_betas(T: int, s: float, max_beta: float) -> Tensor:
+    def betas(T: int, s: float, max_beta: float) -> Tensor:
         t = torch.linspace(0, T, T if short else T + 1, dtype=torch.float64)
         offset = 0 if other.get("no_offset") else s
         f = torch.cos((t / T + offset) / (1 + offset) * math.pi / 2)
@@ -453,14 +475,14 @@ def _cosine(
         after, before = alpha_bar[1:], alpha_bar[:-1]
         if other.get("returns_alpha_bar"):
             return after
-        betas = 1 - (before / after if upside_down else after / before)
+        beta = 1 - (before / after if upside_down else after / before)
         if other.get("alphas"):
-            return 1 - betas
+            return 1 - beta
         if other.get("unclipped"):
-            return betas
-        return betas.clamp(max=0.999 if other.get("fixed_clip") else max_beta)
+            return beta
+        return beta.clamp(max=0.999 if other.get("fixed_clip") else max_beta)
 
-    return cosine_betas
+    return betas
 
 
 _FIND_THE_BUG = Exercise(
@@ -468,12 +490,18 @@ _FIND_THE_BUG = Exercise(
     title="Three bugs in a cosine schedule",
     difficulty="hard",
     minutes=20,
-    reference=_cosine(),
+    reference=cosine_betas,
     meaning="All three bugs are gone: T betas, on the squared cosine, none above "
     "max_beta.",
     hint="Print ᾱ from your betas, (1 - betas).cumprod(0), next to the curve of the "
     "equation, and see where they part.",
-    inputs=((10, 0.008, 0.999), (25, 0.05, 0.999), (8, 0.008, 0.5)),
+    inputs=(
+        (2, 0.1, 0.9),
+        (3, 0.2, 0.4),
+        (10, 0.008, 0.999),
+        (25, 0.05, 0.999),
+        (8, 0.008, 0.5),
+    ),
     mistakes={
         "nothing repaired": Mistake(
             _cosine(short=True, rootless=False, upside_down=True),

@@ -238,6 +238,14 @@ _BEST_VARIANCE = Exercise(
 # --- 2.5 --------------------------------------------------------------------------
 
 
+def bits_per_dim(
+    prior: Tensor, middle: Tensor, decoder: Tensor, image_shape: tuple
+) -> Tensor:
+    nats = prior + middle.sum(dim=0) + decoder  # (batch,)
+    dims = math.prod(image_shape)
+    return nats.mean() / (dims * math.log(2))
+
+
 def _bits(
     total: Callable = lambda prior, middle, decoder: prior + middle.sum(0) + decoder,
     size: Callable = math.prod,
@@ -263,12 +271,14 @@ _BITS = Exercise(
     title="Bits per dimension",
     difficulty="medium",
     minutes=10,
-    reference=_bits(),
+    reference=bits_per_dim,
     meaning="You sum over the steps, average over the images, and count bits for each "
     "coordinate.",
     hint="For one image: add all its terms, divide by the number of its coordinates, "
     "and turn nats into bits. Then average over the images.",
     inputs=(
+        (*_terms(2, 1), (1, 1, 2)),
+        (*_terms(3, 2), (1, 2, 2)),
         (*_terms(10, 3), (1, 8, 8)),
         (*_terms(5, 4), (3, 4, 6)),
         (*_terms(7, 1), (2, 2, 2)),
@@ -329,7 +339,7 @@ _BITS = Exercise(
             "but they are not less likely: average them.",
         ),
         "also divided by the batch": Mistake(
-            lambda p, m, d, shape: _bits()(p, m, d, shape) / len(p),
+            lambda p, m, d, shape: bits_per_dim(p, m, d, shape) / len(p),
             "You divided by the batch size one time too many.",
         ),
     },
@@ -337,6 +347,13 @@ _BITS = Exercise(
 
 
 # --- 2.6 --------------------------------------------------------------------------
+
+
+def kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
+    log_ratio = torch.log(var_2 / var_1)
+    distance = (mean_1 - mean_2) ** 2 / var_2
+    terms = (log_ratio + var_1 / var_2 + distance - 1) / 2
+    return terms.sum(dim=(1, 2, 3))
 
 
 def _kl(
@@ -349,7 +366,9 @@ def _kl(
 ) -> Callable:
     """The divergence with any of the three bugs, or with other mistakes."""
 
-    def kl(mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
+    def divergence(
+        mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor
+    ) -> Tensor:
         log_ratio = torch.log(var_2 / var_1)
         if log_upside_down:
             log_ratio = -log_ratio
@@ -359,7 +378,7 @@ def _kl(
         terms = half * (log_ratio + var_1 / var_2 + distance - one)
         return terms.mean((1, 2, 3)) if mean_for_sum else terms.sum((1, 2, 3))
 
-    return kl
+    return divergence
 
 
 def _gaussians(batch: int, *shape: int) -> tuple[Tensor, ...]:
@@ -373,12 +392,18 @@ _BUGS = Exercise(
     title="Three bugs in a divergence",
     difficulty="hard",
     minutes=20,
-    reference=_kl(),
+    reference=kl,
     meaning="You fixed all three bugs. Two of them are invisible when the variances "
     "are equal, so test such code with unequal ones.",
     hint="Compare the lines with the equation, one after another, or your numbers "
     "with torch.distributions.kl_divergence.",
-    inputs=(_gaussians(3, 1, 4, 4), _gaussians(2, 3, 2, 5), _gaussians(1, 2, 3, 3)),
+    inputs=(
+        _gaussians(1, 1, 1, 1),
+        _gaussians(2, 1, 1, 2),
+        _gaussians(3, 1, 4, 4),
+        _gaussians(2, 3, 2, 5),
+        _gaussians(1, 2, 3, 3),
+    ),
     mistakes={
         "nothing repaired": Mistake(
             _kl(True, True, True),
@@ -430,7 +455,7 @@ _BUGS = Exercise(
             "be.",
         ),
         "the other divergence": Mistake(
-            lambda mean_1, var_1, mean_2, var_2: _kl()(mean_2, var_2, mean_1, var_1),
+            lambda mean_1, var_1, mean_2, var_2: kl(mean_2, var_2, mean_1, var_1),
             "It is right with the two Gaussians exchanged. The average is over the "
             "first one.",
         ),

@@ -14,6 +14,9 @@ from ddpm_course.exercises.inputs import float64, randn
 _BETA = float64(0, 0.1, 0.15, 0.2, 0.35, 0.4, 0.5)
 _ALPHA = 1 - _BETA
 _ALPHA_BAR = _ALPHA.cumprod(0)
+#: Short enough to be printed: β, α and ᾱ for T = 2.
+_SHORT = float64(0, 0.1, 0.2), float64(1, 0.9, 0.8), float64(1, 0.9, 0.72)
+_TIMES = range(1, len(_BETA))
 
 
 # --- 3.1 --------------------------------------------------------------------------
@@ -23,11 +26,12 @@ def _weighing(w_1: float, w_2: float, x_1: float, x_2: float) -> float:
     return (w_1 * x_1 + w_2 * x_2) / (w_1 + w_2)
 
 
-def _two_opinions(
+def product(
     mean_1: float, variance_1: float, mean_2: float, variance_2: float
 ) -> tuple[float, float]:
     precision = 1 / variance_1 + 1 / variance_2
-    return (mean_1 / variance_1 + mean_2 / variance_2) / precision, 1 / precision
+    linear = mean_1 / variance_1 + mean_2 / variance_2
+    return linear / precision, 1 / precision
 
 
 _TWO_OPINIONS = Exercise(
@@ -35,11 +39,17 @@ _TWO_OPINIONS = Exercise(
     title="Two opinions about one number",
     difficulty="easy",
     minutes=15,
-    reference=_two_opinions,
+    reference=product,
     meaning="Precisions add, and each mean is weighted by its precision.",
     hint="Add the two brackets and sort by powers of x. The coefficient of x² is one "
     "over the variance; that of x is -2 times the mean over the variance.",
-    inputs=((20.0, 0.25, 22.0, 1.0), (-1.0, 3.0, 0.5, 0.4), (0.3, 0.02, -0.9, 0.7)),
+    inputs=(
+        (1.0, 0.5, 3.0, 2.0),
+        (20.0, 0.25, 22.0, 1.0),
+        (-1.0, 3.0, 0.5, 0.4),
+        (0.3, 0.02, -0.9, 0.7),
+        (-2.0, 0.5, -3.0, 0.25),
+    ),
     mistakes={
         "swapped weights": Mistake(
             lambda m, v, n, w: (_weighing(v, w, m, n), v * w / (v + w)),
@@ -92,12 +102,12 @@ _TWO_OPINIONS = Exercise(
             "variance.",
         ),
         "other order": Mistake(
-            lambda m, v, n, w: _two_opinions(m, v, n, w)[::-1],
+            lambda m, v, n, w: product(m, v, n, w)[::-1],
             "Both numbers are right, but in the wrong order: first the mean, then the "
             "variance.",
         ),
         "the mean alone": Mistake(
-            lambda m, v, n, w: _two_opinions(m, v, n, w)[0],
+            lambda m, v, n, w: product(m, v, n, w)[0],
             "The mean is right. Return two numbers, the mean and the variance.",
         ),
     },
@@ -107,8 +117,9 @@ _TWO_OPINIONS = Exercise(
 # --- 3.2 --------------------------------------------------------------------------
 
 
-def _variance(beta: Tensor, alpha_bar: Tensor, t: int) -> Tensor:
-    return (1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta[t]
+def posterior_variance(beta: Tensor, alpha_bar: Tensor, t: int) -> Tensor:
+    noise, noise_before = 1 - alpha_bar[t], 1 - alpha_bar[t - 1]
+    return noise_before / noise * beta[t]
 
 
 _VARIANCE = Exercise(
@@ -116,10 +127,13 @@ _VARIANCE = Exercise(
     title="The posterior variance in code",
     difficulty="easy",
     minutes=10,
-    reference=_variance,
+    reference=posterior_variance,
     meaning="It holds at every t, and gives 0 at t = 1 without a special case.",
     hint="Compare with the equation, factor by factor: which array, at which index?",
-    inputs=((_BETA, _ALPHA_BAR, 3), (_BETA, _ALPHA_BAR, 6), (_BETA, _ALPHA_BAR, 1)),
+    inputs=(
+        *((_SHORT[0], _SHORT[2], t) for t in (2, 1)),
+        *((_BETA, _ALPHA_BAR, t) for t in _TIMES),
+    ),
     mistakes={
         "σ² = β for β̃": Mistake(
             lambda b, a, t: b[t],
@@ -146,7 +160,7 @@ _VARIANCE = Exercise(
             "the noise of all steps so far.",
         ),
         "standard deviation for variance": Mistake(
-            lambda b, a, t: _variance(b, a, t).sqrt(),
+            lambda b, a, t: posterior_variance(b, a, t).sqrt(),
             "You took one square root too many: we want the variance.",
         ),
         "arrays counted from 0": Mistake(
@@ -159,13 +173,13 @@ _VARIANCE = Exercise(
             "You are one step late, and at t = T there is no later one.",
         ),
         "t = 1 replaced by t = 2": Mistake(
-            lambda b, a, t: _variance(b, a, max(t, 2)),
+            lambda b, a, t: posterior_variance(b, a, max(t, 2)),
             "Everything is right except t = 1, where you take the variance of t = 2, "
             "as some programs do so that they can take its logarithm. If you know "
             "x_0, there is no doubt left about x_0.",
         ),
         "t = 1 replaced by β": Mistake(
-            lambda b, a, t: b[t] if t == 1 else _variance(b, a, t),
+            lambda b, a, t: b[t] if t == 1 else posterior_variance(b, a, t),
             "Everything is right except t = 1, which needs no special case: "
             "alpha_bar[0] is 1.",
         ),
@@ -190,16 +204,25 @@ _VARIANCE = Exercise(
 # --- 3.3 --------------------------------------------------------------------------
 
 
+def posterior_mean(
+    alpha: Tensor, alpha_bar: Tensor, x0: Tensor, x_t: Tensor, t: int
+) -> Tensor:
+    noise, noise_before = 1 - alpha_bar[t], 1 - alpha_bar[t - 1]
+    on_x_t = alpha[t].sqrt() * noise_before / noise
+    on_x0 = alpha_bar[t - 1].sqrt() * (1 - alpha[t]) / noise
+    return on_x_t * x_t + on_x0 * x0
+
+
 def _mean(on_x0: Callable, on_x_t: Callable) -> Callable:
     """A posterior mean whose weights are functions of α_t, ᾱ_t and ᾱ_{t-1}."""
 
-    def posterior_mean(
+    def mean(
         alpha: Tensor, alpha_bar: Tensor, x0: Tensor, x_t: Tensor, t: int
     ) -> Tensor:
         at = alpha[t], alpha_bar[t], alpha_bar[t - 1]
         return on_x0(*at) * x0 + on_x_t(*at) * x_t
 
-    return posterior_mean
+    return mean
 
 
 def _on_x0(a: Tensor, abar: Tensor, before: Tensor) -> Tensor:
@@ -213,7 +236,7 @@ def _on_x_t(a: Tensor, abar: Tensor, before: Tensor) -> Tensor:
 def _second_line(combine: Callable) -> Callable:
     """The second line of the slide: its two terms and the precision, combined."""
 
-    def posterior_mean(
+    def mean(
         alpha: Tensor, alpha_bar: Tensor, x0: Tensor, x_t: Tensor, t: int
     ) -> Tensor:
         step, rest = 1 - alpha[t], 1 - alpha_bar[t - 1]
@@ -221,7 +244,7 @@ def _second_line(combine: Callable) -> Callable:
         from_x0 = alpha_bar[t - 1].sqrt() / rest * x0
         return combine(from_x_t, from_x0, alpha[t] / step + 1 / rest)
 
-    return posterior_mean
+    return mean
 
 
 _as_printed = _second_line(lambda a, b, precision: a + b * (1 / precision))
@@ -235,22 +258,20 @@ def _except_at_1(function: Callable, index: int) -> Callable:
     )
 
 
-_reference_mean = _mean(_on_x0, _on_x_t)
-
 _PARENTHESES = Exercise(
     number="3.3",
     title="A lost pair of parentheses",
     difficulty="medium",
     minutes=15,
-    reference=_reference_mean,
+    reference=posterior_mean,
     meaning="At t = 1 it returns x0 itself, and later a blend of x0 and x_t.",
     hint="What does the last factor of the line multiply, and what should it "
     "multiply? And what is 1 / rest at t = 1? The short form of the mean has no such "
     "quotient.",
     inputs=(
-        (_ALPHA, _ALPHA_BAR, *randn(2, 4), 3),
+        *((*_SHORT[1:], float64(1), float64(-2), t) for t in (2, 1)),
+        *((_ALPHA, _ALPHA_BAR, *randn(2, 2, 3), t) for t in _TIMES),
         (_ALPHA, _ALPHA_BAR, *randn(2, 2, 1, 3, 3), 6),
-        (_ALPHA, _ALPHA_BAR, *randn(2, 2, 3), 1),
     ),
     mistakes={
         "as printed": Mistake(
@@ -408,31 +429,36 @@ _TWO_STEPS_BACK = Exercise(
 # --- 3.5 --------------------------------------------------------------------------
 
 
+def reverse_mean(alpha: Tensor, alpha_bar: Tensor, x_t: Tensor, t: int) -> Tensor:
+    noise, noise_before = 1 - alpha_bar[t], 1 - alpha_bar[t - 1]
+    x0_hat = torch.tanh(alpha_bar[t].sqrt() * x_t / noise)
+    on_x_t = alpha[t].sqrt() * noise_before / noise
+    on_x0 = alpha_bar[t - 1].sqrt() * (1 - alpha[t]) / noise
+    return on_x_t * x_t + on_x0 * x0_hat
+
+
 def _guess(x0_hat: Callable) -> Callable:
     """The posterior mean with a guess, made from x_t and ᾱ_t, in place of x_0."""
 
-    def reverse_mean(alpha: Tensor, alpha_bar: Tensor, x_t: Tensor, t: int) -> Tensor:
-        return _reference_mean(alpha, alpha_bar, x0_hat(x_t, alpha_bar[t]), x_t, t)
+    def mean(alpha: Tensor, alpha_bar: Tensor, x_t: Tensor, t: int) -> Tensor:
+        return posterior_mean(alpha, alpha_bar, x0_hat(x_t, alpha_bar[t]), x_t, t)
 
-    return reverse_mean
+    return mean
 
-
-_reference_reverse = _guess(lambda x, abar: torch.tanh(abar.sqrt() * x / (1 - abar)))
 
 _WITHOUT_X0 = Exercise(
     number="3.5",
     title="Without the clean image",
     difficulty="hard",
     minutes=25,
-    reference=_reference_reverse,
+    reference=reverse_mean,
     meaning="The mean of x_0 given x_t takes the place of x_0. That mean is what a "
     "network has to learn.",
     hint="First find the probability that x_0 is 1, given x_t, by Bayes' rule with "
     "the two marginals. Then average the posterior mean over both values of x_0.",
     inputs=(
-        (_ALPHA, _ALPHA_BAR, 0.7 * randn(5), 3),
-        (_ALPHA, _ALPHA_BAR, randn(3, 2), 6),
-        (_ALPHA, _ALPHA_BAR, 0.4 * randn(4), 1),
+        *((*_SHORT[1:], float64(0.2), t) for t in (2, 1)),
+        *((_ALPHA, _ALPHA_BAR, randn(3, 2) / (8 - t), t) for t in _TIMES),
     ),
     mistakes={
         "the likelier value": Mistake(

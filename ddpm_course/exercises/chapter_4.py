@@ -1,6 +1,7 @@
 """Exercises of chapter 4, x_0 and noise. 4.1, 4.4 and 4.6 have answers in words."""
 
 from collections.abc import Callable
+from functools import partial
 
 import sympy as sp
 import torch
@@ -16,6 +17,7 @@ from ddpm_course.equations import (
     snr_t,
 )
 from ddpm_course.exercises.checker import Exercise, Mistake
+from ddpm_course.exercises.inputs import float64
 
 # --- 4.2 --------------------------------------------------------------------------
 
@@ -183,7 +185,18 @@ _NOISE_AS_V = Exercise(
 _WEIGHTS, _MEANS, _STDS = torch.tensor(
     [[0.2, 0.5, 0.3], [-1.2, 0.1, 1.5], [0.1, 0.7, 0.3]], dtype=torch.float64
 )
+_abar = partial(torch.tensor, dtype=torch.float64)
 _X = torch.linspace(-1.7, 1.3, 7, dtype=torch.float64)
+
+
+def mixture_denoiser(
+    abar: Tensor, weights: Tensor, means: Tensor, stds: Tensor, x_t: Tensor
+) -> Tensor:
+    v = abar * stds**2 + (1 - abar)
+    off = x_t[:, None] - abar.sqrt() * means
+    log_r = weights.log() - off**2 / (2 * v) - v.log() / 2
+    mean = means + abar.sqrt() * stds**2 / v * off
+    return (torch.softmax(log_r, dim=1) * mean).sum(1)
 
 
 def _mixture(
@@ -223,14 +236,16 @@ _FIND_THE_BUG = Exercise(
     title="Three bugs in an exact denoiser",
     difficulty="hard",
     minutes=25,
-    reference=_mixture(),
+    reference=mixture_denoiser,
     meaning="All three bugs are gone. No network can do better on such data.",
     hint="Try cases that you know: one component alone; abar almost 1, so that the "
     "answer is x_t; two components with the same mean and very different widths.",
     inputs=(
-        (torch.tensor(0.9).double(), _WEIGHTS, _MEANS, _STDS, _X),
-        (torch.tensor(0.5).double(), _WEIGHTS, _MEANS, _STDS, _X),
-        (torch.tensor(0.2).double(), _WEIGHTS[:2] / 0.7, _MEANS[1:], _STDS[:2], _X[2:]),
+        (_abar(0.5), float64(1), float64(0.4), float64(0.5), float64(1)),
+        (_abar(0.5), float64(0.3, 0.7), float64(0.5, -0.6), float64(0.2, 0.8), _X[:1]),
+        (_abar(0.9), _WEIGHTS, _MEANS, _STDS, _X),
+        (_abar(0.5), _WEIGHTS, _MEANS, _STDS, _X),
+        (_abar(0.2), float64(0.6, 0.4), _MEANS[1:], _STDS[:2], _X[2:]),
     ),
     mistakes={
         "nothing repaired": Mistake(

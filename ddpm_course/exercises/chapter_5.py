@@ -12,9 +12,10 @@ from ddpm_course.exercises.inputs import float64, randn
 # --- 5.1 --------------------------------------------------------------------------
 
 
-def _fits(size: int, levels: int) -> int:
+def side(size: int, levels: int) -> int:
     factor = 2 ** (levels - 1)
-    return math.ceil(size / factor) * factor
+    missing = -size % factor
+    return size + missing
 
 
 _SIZE = Exercise(
@@ -22,12 +23,17 @@ _SIZE = Exercise(
     title="A size that fits",
     difficulty="easy",
     minutes=10,
-    reference=_fits,
+    reference=side,
     meaning="A U-Net with that many levels takes images of this side, and no smaller "
     "one would hold yours.",
     hint="How many times is the side halved on the way down? It has to be even each "
     "time.",
-    inputs=((28, 3), (28, 4), (32, 4), (30, 4), (8, 2), (5, 1), (7, 3), (224, 6)),
+    inputs=(  # every remainder of 2, 4 and 8; whole; one level; many levels
+        *((size, 2) for size in (2, 3)),
+        *((size, 3) for size in range(5, 9)),
+        *((size, 4) for size in range(25, 33)),
+        *((5, 1), (28, 3), (8, 2), (224, 6), (225, 6), (1, 3)),
+    ),
     mistakes={
         "one level too many": Mistake(
             lambda size, levels: math.ceil(size / 2**levels) * 2**levels,
@@ -75,6 +81,12 @@ _SIZE = Exercise(
 # --- 5.2 --------------------------------------------------------------------------
 
 
+def time_embedding(t: Tensor, dim: int) -> Tensor:
+    exponents = torch.linspace(0, 1, dim // 2, dtype=torch.float64)
+    angles = t[:, None] * 10_000**-exponents  # (batch, dim // 2)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
 def _embedding(
     exponent: Callable = lambda i, half: i / (half - 1),
     order: Callable = lambda sine, cosine: torch.cat([sine, cosine], dim=1),
@@ -101,11 +113,11 @@ _EMBEDDING = Exercise(
     title="The time as a vector",
     difficulty="medium",
     minutes=15,
-    reference=_embedding(),
+    reference=time_embedding,
     meaning="Each time gets its own vector, and nearby times get similar ones.",
     hint="Make the frequencies first, and look at the first and the last: they should "
     "be 1 and 1/10000.",
-    inputs=((_TIMES, 8), (_TIMES[:1] + 5, 4), (_TIMES[1:], 10)),
+    inputs=((float64(1), 4), (float64(2, 5), 6), (_TIMES, 8), (_TIMES[1:], 10)),
     mistakes={
         "the last frequency is not reached": Mistake(
             _embedding(lambda i, half: i / half),
@@ -153,7 +165,7 @@ _EMBEDDING = Exercise(
             "two times on either side of its crest.",
         ),
         "time from 0 to 1": Mistake(
-            lambda t, dim: _embedding()(t / 1000, dim),
+            lambda t, dim: time_embedding(t / 1000, dim),
             "You divide t by 1000 first. Then no wave makes even a sixth of a turn, "
             "and you can hardly tell nearby times apart.",
         ),
@@ -162,6 +174,14 @@ _EMBEDDING = Exercise(
 
 
 # --- 5.3 --------------------------------------------------------------------------
+
+
+def count(c_in: int, c_out: int, c_time: int) -> int:
+    norms = 2 * c_in + 2 * c_out
+    convolutions = 9 * c_in * c_out + c_out + 9 * c_out**2 + c_out
+    time = c_time * c_out + c_out
+    skip = c_in * c_out + c_out if c_in != c_out else 0
+    return norms + convolutions + time + skip
 
 
 def _conv(c_in: int, c_out: int, side: int = 3) -> int:
@@ -174,11 +194,11 @@ def _block(
     time: Callable = lambda e, o: e * o + o,
     skip: Callable = lambda i, o: _conv(i, o, 1) if i != o else 0,
 ) -> Callable:
-    def count(c_in: int, c_out: int, c_time: int) -> int:
+    def parameters(c_in: int, c_out: int, c_time: int) -> int:
         parts = norms(c_in, c_out), convs(c_in, c_out), skip(c_in, c_out)
         return sum(parts) + time(c_time, c_out)
 
-    return count
+    return parameters
 
 
 _COUNT = Exercise(
@@ -186,11 +206,14 @@ _COUNT = Exercise(
     title="The parameters of a residual block",
     difficulty="medium",
     minutes=15,
-    reference=_block(),
+    reference=count,
     meaning="Nearly all of them are in the two convolutions.",
     hint="Go through the layers one by one: two norms, two convolutions, the linear "
     "layer for the time, and the skip. Which of them have biases?",
-    inputs=((32, 32, 128), (32, 64, 128), (96, 64, 128), (3, 5, 7)),
+    inputs=(
+        *((1, 1, 1), (1, 2, 1), (2, 1, 3), (3, 5, 7), (5, 5, 7)),
+        *((32, 32, 128), (32, 64, 128), (96, 64, 128)),
+    ),
     mistakes={
         "no biases in the convolutions": Mistake(
             _block(convs=lambda i, o: 9 * i * o + 9 * o * o),
@@ -258,6 +281,12 @@ _COUNT = Exercise(
 # --- 5.4 --------------------------------------------------------------------------
 
 
+def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = q @ k.T / q.shape[1] ** 0.5  # (pixels, pixels)
+    weights = scores.softmax(dim=1)
+    return weights @ v
+
+
 def _attention(
     scores: Callable = lambda q, k: q @ k.T / q.shape[1] ** 0.5,
     weights: Callable = lambda scores: scores.softmax(1),
@@ -274,11 +303,13 @@ _ATTENTION = Exercise(
     title="Attention in a few lines",
     difficulty="hard",
     minutes=20,
-    reference=_attention(),
+    reference=attention,
     meaning="Each pixel gets a weighted average of the values of all pixels.",
     hint="Check the shapes first: there is one score for each pair of pixels. Then "
     "look at the sum of the weights of one query.",
     inputs=(
+        (*randn(3, 2, 2),),
+        (*randn(3, 3, 1),),
         (*randn(3, 5, 5),),  # as many pixels as channels
         (*randn(3, 6, 4),),
         (3 * randn(9, 2), *randn(2, 9, 2, seed=1)),

@@ -74,10 +74,21 @@ _SUM_FOR_MEAN = Exercise(
 _ALPHA_BAR = float64(1.0, 0.9, 0.6, 0.35, 0.1, 0.02)
 
 
+def batch_step(
+    alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
+) -> Tensor:
+    abar = alpha_bar[t][:, None]  # (M, 1)
+    x_t = abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+    error = theta[t][:, None] * x_t - x0
+    each = 2 * (error * x_t).sum(1) / len(x0)  # each image's share of the gradient
+    gradient = torch.zeros_like(theta).index_add(0, t, each)
+    return theta - lr * gradient
+
+
 def _step(**wrong: bool) -> Callable:
     """One step of gradient descent on a batch, with any of the known mistakes."""
 
-    def batch_step(
+    def step(
         alpha_bar: Tensor, theta: Tensor, x0: Tensor, t: Tensor, eps: Tensor, lr: float
     ) -> Tensor:
         n, d = x0.shape
@@ -101,13 +112,13 @@ def _step(**wrong: bool) -> Callable:
             return gradient
         return theta + lr * gradient * (1 if wrong.get("uphill") else -1)
 
-    return batch_step
+    return step
 
 
-def _inputs(times: list[int], d: int, lr: float) -> tuple:
+def _inputs(times: list[int], d: int, lr: float, T: int = 5) -> tuple:
     theta = float64(0.3, 0.9, 0.5, 0.8, 0.2, 0.6)
     x0, eps = randn(2, len(times), d)
-    return _ALPHA_BAR, theta, x0, torch.tensor(times), eps, lr
+    return _ALPHA_BAR[: T + 1], theta[: T + 1], x0, torch.tensor(times), eps, lr
 
 
 _BATCH_STEP = Exercise(
@@ -115,12 +126,15 @@ _BATCH_STEP = Exercise(
     title="The training algorithm for one batch",
     difficulty="hard",
     minutes=20,
-    reference=_step(),
+    reference=batch_step,
     meaning="Put a U-Net in place of the weights and Adam in place of the step, and "
     "this is how a DDPM is trained.",
     hint="Take a batch of one image with one coordinate, and work it out by hand. "
     "Then try two images at different times, then two at the same time.",
-    inputs=(  # one time twice; as many images as coordinates; one time three times
+    inputs=(  # one image; one time twice; as many images as coordinates
+        _inputs([1], 1, 0.1, T=2),
+        _inputs([2, 1], 1, 0.5, T=2),
+        _inputs([2, 2], 2, 0.5, T=2),
         _inputs([2, 5, 2, 1], 3, 0.1),
         _inputs([3, 1, 4], 3, 0.5),
         _inputs([1, 5, 5, 5, 3], 2, 0.02),

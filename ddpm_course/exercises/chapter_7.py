@@ -39,6 +39,19 @@ def _beta(a: Tensor, b: Tensor) -> Tensor:
     return 1 - a / b
 
 
+def first_steps(alpha_bar: Tensor, x_T: Tensor, x0_hats: Tensor, z: Tensor) -> Tensor:
+    x, states, T = x_T, [], len(alpha_bar) - 1
+    for i, t in enumerate([T, T - 1, T - 2]):
+        abar, abar_prev = alpha_bar[t], alpha_bar[t - 1]
+        alpha = abar / abar_prev
+        on_x0 = abar_prev.sqrt() * (1 - alpha) / (1 - abar)
+        on_x_t = alpha.sqrt() * (1 - abar_prev) / (1 - abar)
+        beta_tilde = (1 - abar_prev) / (1 - abar) * (1 - alpha)
+        x = on_x0 * x0_hats[i] + on_x_t * x + beta_tilde.sqrt() * z[i]
+        states.append(x)
+    return torch.stack(states)
+
+
 def _chain(
     mean: Callable = _mean,
     variance: Callable = _beta_tilde,
@@ -48,9 +61,7 @@ def _chain(
 ) -> Callable:
     """The first three steps of Algorithm 2, with any of the known mistakes."""
 
-    def first_steps(
-        alpha_bar: Tensor, x_T: Tensor, x0_hats: Tensor, z: Tensor
-    ) -> Tensor:
+    def steps(alpha_bar: Tensor, x_T: Tensor, x0_hats: Tensor, z: Tensor) -> Tensor:
         x, states = x_T, []
         for i, t in enumerate(times(len(alpha_bar) - 1)):
             at = place(i, t)
@@ -65,7 +76,7 @@ def _chain(
             x = x_T if wrong.get("stuck") else x
         return torch.stack(states)
 
-    return first_steps
+    return steps
 
 
 _ALPHA_BAR = float64(1.0, 0.9, 0.7, 0.45, 0.2, 0.05)
@@ -82,12 +93,13 @@ _FIRST_STEPS = Exercise(
     title="The first three steps",
     difficulty="medium",
     minutes=15,
-    reference=_chain(),
+    reference=first_steps,
     meaning="Repeat these lines T times, with a network in place of the list, and you "
     "have the whole sampler.",
     hint="Print t, both coefficients of the mean and the variance at each step. The "
     "first step has t = T, and its result is x_t for the second.",
-    inputs=(  # after the third step, two more remain; one; and none
+    inputs=(  # after the third step, none is left; two more; one; and none
+        _calls(float64(1.0, 0.8, 0.5, 0.1), 1, 1),
         _calls(_ALPHA_BAR, 2, 3),
         _calls(float64(1.0, 0.8, 0.6, 0.3, 0.1), 4, 2),
         _calls(float64(1.0, 0.85, 0.4, 0.1), 1, 5),
@@ -163,7 +175,7 @@ _FIRST_STEPS = Exercise(
             "and z[i] goes with x0_hats[i].",
         ),
         "the answers in reverse": Mistake(
-            lambda alpha_bar, x_T, x0_hats, z: _chain()(
+            lambda alpha_bar, x_T, x0_hats, z: first_steps(
                 alpha_bar, x_T, x0_hats.flip(0), z
             ),
             "You take the network's answers from last to first. The first one belongs "
@@ -228,19 +240,19 @@ _FIRST_STEPS = Exercise(
             "far they get.",
         ),
         "the last state alone": Mistake(
-            lambda *arguments: _chain()(*arguments)[-1],
+            lambda *arguments: first_steps(*arguments)[-1],
             "You return only the last state, and it is right. Return all three, "
             "stacked.",
         ),
         "x_T among them": Mistake(
             lambda alpha_bar, x_T, x0_hats, z: torch.cat(
-                [x_T[None], _chain()(alpha_bar, x_T, x0_hats, z)[:2]]
+                [x_T[None], first_steps(alpha_bar, x_T, x0_hats, z)[:2]]
             ),
             "You return x_T first. We want the three states that the steps lead to: "
             "the first one is at time T - 1.",
         ),
         "the last state first": Mistake(
-            lambda *arguments: _chain()(*arguments).flip(0),
+            lambda *arguments: first_steps(*arguments).flip(0),
             "The states are right, but in the wrong order: the first step comes first.",
         ),
     },
@@ -398,14 +410,9 @@ _EQUATION = Exercise(
             "keep sigma_t.",
         ),
         "σ² = β̃": Mistake(
-            _CENTRE + sp.sqrt((1 - abar_prev) / (1 - abar_t) * beta_t) * z,
-            "Right if the model's variance is that of the posterior. The exercise "
-            "leaves it open: the answer contains sigma_t.",
-        ),
-        "σ² = β̃, by name": Mistake(
             _CENTRE + sp.sqrt(betatilde_t) * z,
-            "You chose betatilde_t as the variance. The exercise leaves the choice "
-            "open: its root is called sigma_t.",
+            "Right if the model's variance is betatilde_t, that of the posterior. The "
+            "exercise leaves it open: the answer contains sigma_t.",
         ),
     },
 )
@@ -413,6 +420,12 @@ _EQUATION = Exercise(
 
 # --- 7.5 --------------------------------------------------------------------------
 # Here a is ᾱ_t and b is ᾱ_s.
+
+
+def ddim(alpha_bar: Tensor, x_t: Tensor, x0_hat: Tensor, t: int, s: int) -> Tensor:
+    abar_t, abar_s = alpha_bar[t], alpha_bar[s]
+    eps_hat = (x_t - abar_t.sqrt() * x0_hat) / (1 - abar_t).sqrt()
+    return abar_s.sqrt() * x0_hat + (1 - abar_s).sqrt() * eps_hat
 
 
 def _hidden(a: Tensor, b: Tensor, x: Tensor, x0: Tensor) -> Tensor:
@@ -427,11 +440,11 @@ def _skip(
 ) -> Callable:
     """A DDIM step, possibly with another noise, another mixture, or other times."""
 
-    def ddim(alpha_bar: Tensor, x_t: Tensor, x0_hat: Tensor, t: int, s: int) -> Tensor:
+    def skip(alpha_bar: Tensor, x_t: Tensor, x0_hat: Tensor, t: int, s: int) -> Tensor:
         a, b = (alpha_bar[time] for time in times(t, s))
         return put(a, b, x0_hat, noise(a, b, x_t, x0_hat))
 
-    return ddim
+    return skip
 
 
 def _posterior_mean(
@@ -445,14 +458,14 @@ _SKIP = Exercise(
     title="A step that skips",
     difficulty="medium",
     minutes=15,
-    reference=_skip(),
+    reference=ddim,
     meaning="t and s need not be neighbors: a single step can go from t to any earlier "
     "time.",
     hint="If x0_hat is the clean data, which noise is in x_t? Mix the two again, the "
     "way the data at time s is mixed.",
     inputs=(  # to a neighbor; a long way; to the clean data
-        (_ALPHA_BAR, *randn(2, 2, 3), 4, 3),
-        (_ALPHA_BAR, *randn(2, 4, 2), 5, 1),
+        *((_ALPHA_BAR[:4], *randn(2, 1, 1), t, s) for t, s in ((2, 1), (3, 1), (1, 0))),
+        *((_ALPHA_BAR, *randn(2, 2, 3), t, s) for t in range(1, 6) for s in range(t)),
         (_ALPHA_BAR, *randn(2, 1, 5), 3, 0),
     ),
     mistakes={
@@ -573,16 +586,20 @@ _SKIP = Exercise(
 # --- 7.6 --------------------------------------------------------------------------
 
 
+def condition(time: Tensor, table: Tensor, y: Tensor) -> Tensor:
+    return time + table[y]  # the index -1 is the last row: that of no label
+
+
 def _condition(
     row: Callable = lambda y: y,
     join: Callable = lambda time, vector: time + vector,
 ) -> Callable:
     """The vector in ``row(y)``, joined with the time vector."""
 
-    def condition(time: Tensor, table: Tensor, y: Tensor) -> Tensor:
+    def joined(time: Tensor, table: Tensor, y: Tensor) -> Tensor:
         return join(time, table[row(y)])
 
-    return condition
+    return joined
 
 
 _CONDITION = Exercise(
@@ -590,12 +607,14 @@ _CONDITION = Exercise(
     title="A label for the network",
     difficulty="medium",
     minutes=20,
-    reference=_condition(),
+    reference=condition,
     meaning="Every block now hears the time and the label together. Index -1 is the "
     "last row, so images without a label need no code of their own.",
     hint="Each image needs one row of the table, the row of its label. Print the rows "
     "that you take, and look at the images whose y is -1.",
-    inputs=(  # some labeled; one label twice; all labeled; none labeled
+    inputs=(  # one image; every label; some, one twice, all, none
+        *((randn(1, 1), randn(11, 1, seed=1), torch.tensor([y])) for y in (3, -1)),
+        (randn(11, 1), randn(11, 1, seed=1), torch.arange(-1, 10)),
         (randn(6, 4), randn(11, 4, seed=1), torch.tensor([3, -1, 0, 9, 5, -1])),
         (randn(3, 3), randn(11, 3, seed=1), torch.tensor([7, 7, -1])),
         (randn(4, 5), randn(11, 5, seed=1), torch.tensor([9, 0, 4, 1])),

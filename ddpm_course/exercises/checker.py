@@ -5,12 +5,15 @@ it evaluates to the same as the reference, and a known mistake if it evaluates t
 same as that mistake.
 """
 
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from ddpm_course.exercises.values import Trouble, Values, describe, evaluate
+from ddpm_course.exercises import diagnosis
+from ddpm_course.exercises.time_limit import TimeUp, within
+from ddpm_course.exercises.trouble import Trouble
+from ddpm_course.exercises.values import agree, evaluate, scale_of
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,15 @@ class Exercise:
         title: As in the chapter.
         difficulty: "easy", "medium" or "hard".
         minutes: About how long it takes.
-        reference: A SymPy expression, a number, an array or a function.
+        reference: A SymPy expression, a number, an array or a plain function, whose
+            source ``solution`` prints.
         meaning: What a right answer says, printed with it.
-        hint: Printed for a wrong answer that is no known mistake.
+        hint: The first hint for a wrong answer that is no known mistake.
         mistakes: The known mistakes, by name.
-        inputs: If the reference is a function: tuples of arguments to run it on.
+        inputs: If the reference is a function: tuples of arguments to run it on, the
+            smallest first. They are printed, so keep their numbers short.
+        trial: Called as ``trial(answer, *inputs)`` to run an answer that is not simply
+            called on the inputs: a class, or a function that changes a network.
     """
 
     number: str
@@ -46,116 +53,120 @@ class Exercise:
     hint: str
     mistakes: dict[str, Mistake]
     inputs: tuple[tuple, ...] = ()
+    trial: Callable | None = None
 
 
-def examine(exercise: Exercise, answer: Any) -> tuple[bool, str]:
+@dataclass(frozen=True)
+class Verdict:
+    """What the checker thinks of an answer.
+
+    Args:
+        state: "right", "open" (not attempted yet), "known" (a mistake that has a name)
+            or "unknown" (any other wrong answer).
+        say: The text for a level of help: 1 a nudge, 2 something specific, 3 the
+            smallest failing case. Only what is unknown has more than one text.
+    """
+
+    state: str
+    say: Callable[[int], str]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether this was an attempt, and not right."""
+        return self.state in ("known", "unknown")
+
+
+def judge(exercise: Exercise, answer: Any, seconds: float = 20.0) -> Verdict:
     """Judge an answer. Never raises.
 
     Args:
         exercise: The exercise.
         answer: Anything.
+        seconds: The time limit. A single long call of a library written in C can't be
+            stopped, and ends late.
 
     Returns:
-        Whether the answer is right, and the text to print.
+        The verdict.
     """
     try:
-        correct, text = _judge(exercise, answer)
+        return within(seconds, lambda: _judge(exercise, answer))
     except Trouble as trouble:
-        correct, text = False, str(trouble)
+        sentence = str(trouble)
+    except TimeUp:
+        sentence = (
+            f"your answer takes longer than {seconds:g} seconds, so it was stopped. "
+            "Is there a loop that never ends, or an expression that never simplifies?"
+        )
     except Exception as error:  # whatever an answer does, the student gets a sentence
-        correct, text = (
-            False,
+        sentence = (
             f"your answer cannot be read ({type(error).__name__}, from a "
-            f"{type(answer).__name__}).",
+            f"{type(answer).__name__})."
         )
-    if correct:
-        return True, f"{exercise.number}: correct. {exercise.meaning}"
-    if not text:
-        return False, (
-            f"{exercise.number}: not attempted yet. Put your answer in the place of "
-            "the three dots, run that cell, then this one."
-        )
-    return False, f"{exercise.number}: not yet. {text[0].upper()}{text[1:]}"
+    return _known(exercise, sentence)
 
 
-def _judge(exercise: Exercise, answer: Any) -> tuple[bool, str]:
-    """(True, "") if right, (False, hint) if wrong, (False, "") if not attempted."""
-    kind, inputs = exercise.reference, exercise.inputs
-    if answer is ...:
-        return False, ""
-    got = evaluate(kind, answer, inputs)
+def examine(exercise: Exercise, answer: Any, level: int = 1) -> tuple[bool, str]:
+    """Whether an answer is right, and what to say at this level of help."""
+    verdict = judge(exercise, answer)
+    return verdict.state == "right", verdict.say(level)
+
+
+def _judge(exercise: Exercise, answer: Any) -> Verdict:
+    if exercise.trial:
+        exercise, answer = _plain(exercise, exercise.trial, answer)
+    kind, inputs, number = exercise.reference, exercise.inputs, exercise.number
+    got = [...] if answer is ... else evaluate(kind, answer, inputs)
     if any(one is ... for one in got):
-        return False, ""
+        return Verdict(
+            "open",
+            lambda level: (
+                f"{number}: not attempted yet. Put your answer in the place of "
+                "the three dots, run that cell, then this one."
+            ),
+        )
     want = evaluate(kind, exercise.reference, inputs)
-    if all(map(agree, got, want)):
-        return True, ""
+    scale = scale_of(want)
+
+    def same(values: list) -> bool:
+        return all(agree(g, v, scale) for g, v in zip(got, values, strict=True))
+
+    if same(want):
+        return Verdict("right", lambda level: f"{number}: correct. {exercise.meaning}")
     for mistake in exercise.mistakes.values():
-        if all(map(agree, got, evaluate(kind, mistake.answer, inputs))):
-            return False, mistake.hint
-    return False, _diagnose(exercise, got, want)
+        if same(evaluate(kind, mistake.answer, inputs)):
+            raised = [g.where for g in got if isinstance(g, Trouble) and g.where]
+            return _known(exercise, "\n".join([mistake.hint, *raised[:1]]))
+    case = diagnosis.Case(exercise, answer, got, want, scale)
+    if sentence := diagnosis.form(case):
+        return _known(exercise, sentence)
+    return Verdict("unknown", lambda level: _not_yet(exercise, case.say(level)))
 
 
-def agree(left: Values | Trouble, right: Values | Trouble) -> bool:
-    """Equal up to rounding. Two calls that fail agree if they fail in the same way."""
-    if isinstance(left, Trouble) or isinstance(right, Trouble):
-        return (
-            isinstance(left, Trouble)
-            and isinstance(right, Trouble)
-            and left.kind == right.kind
-        )
-    mine = left.array
-    if mine.size == right.array.size == 1:  # one number, of any shape
-        mine = mine.reshape(right.array.shape)
-    if mine.shape != right.array.shape:
-        return False
-    whole = right.dtype.startswith("int")  # a count allows no rounding
-    rtol = 1e-5 if whole else max(left.rtol, right.rtol)
-    scale = np.abs(right.array[np.isfinite(right.array)]).max(initial=0)
-    # a mistake may give nan somewhere and is recognized by it; a reference never does
-    return np.allclose(mine, right.array, rtol=rtol, atol=rtol * scale, equal_nan=True)
+def _plain(exercise: Exercise, trial: Callable, answer: Any) -> tuple[Exercise, Any]:
+    """The exercise about functions of the inputs alone, and the answer as one."""
+    _, *others = inspect.signature(trial).parameters.values()
 
+    def plain(answer: Any) -> Any:
+        if not callable(answer):
+            return answer
 
-def _diagnose(exercise: Exercise, got: list, want: list) -> str:
-    """What to say about a wrong answer that is no known mistake."""
-    wrong = [i for i in range(len(got)) if not agree(got[i], want[i])]
-    places = {
-        i: describe(exercise.reference, exercise.inputs[i : i + 1]) for i in wrong
+        def on_inputs(*inputs: Any) -> Any:
+            return trial(answer, *inputs)
+
+        on_inputs.__signature__ = inspect.Signature(others)  # type: ignore[attr-defined]
+        return on_inputs
+
+    reference = plain(exercise.reference)
+    mistakes = {
+        n: Mistake(plain(m.answer), m.hint) for n, m in exercise.mistakes.items()
     }
-    for i, place in places.items():
-        if isinstance(got[i], Trouble):
-            return f"{place}{got[i]}"
-        mine, right = got[i].array, want[i].array
-        if mine.shape != right.shape:
-            return f"{place}your answer has shape {mine.shape}, expected {right.shape}."
-        if not np.isfinite(mine).all():
-            return f"{place}your answer contains nan or inf. {exercise.hint}"
-    if got[0].dtype.startswith("int") and not want[0].dtype.startswith("int"):
-        return (
-            f"your answer has dtype {got[0].dtype}, which holds only whole numbers: "
-            "use float32 or float64."
-        )
-    factor = _factor(got, want)
-    if factor is not None and np.isclose(factor, -1):
-        return "right except for the sign: yours is flipped."
-    if factor is not None:
-        return f"right up to a constant factor: yours is {factor:.4g} times as large."
-    if len(wrong) < len(got):
-        return (
-            f"{places[wrong[0]]}your answer is off; it is right in "
-            f"{len(got) - len(wrong)} of {len(got)} trials. {exercise.hint}"
-        )
-    return exercise.hint
+    plain_one = replace(exercise, reference=reference, mistakes=mistakes, trial=None)
+    return plain_one, plain(answer)
 
 
-def _factor(got: list[Values], want: list[Values]) -> float | None:
-    """c if the answer is c times the right one; for a single number, only -1."""
-    mine = np.concatenate([one.array.ravel() for one in got])
-    right = np.concatenate([one.array.ravel() for one in want])
-    if not (right @ right and mine @ mine):
-        return None
-    factor = float(mine @ right / (right @ right))
-    if mine.size == 1 and not np.isclose(factor, -1):
-        return None
-    rtol = max(one.rtol for one in got)
-    close = np.allclose(mine, factor * right, rtol=rtol, atol=rtol * np.abs(mine).max())
-    return factor if close else None
+def _known(exercise: Exercise, sentence: str) -> Verdict:
+    return Verdict("known", lambda level: _not_yet(exercise, sentence))
+
+
+def _not_yet(exercise: Exercise, sentence: str) -> str:
+    return f"{exercise.number}: not yet. {sentence[0].upper()}{sentence[1:]}"

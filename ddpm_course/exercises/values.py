@@ -1,34 +1,27 @@
 """What an answer evaluates to, as arrays that can be compared.
 
-- An expression: its values at a few random points. A point is a small random schedule
-  and a time, so the relations between the symbols hold (β and α, ᾱ as a product or by
-  its recursion), and equal means equal under them.
+- An expression: its values at a few random points (see ``expressions``).
 - A function: what it returns for a few fixed inputs.
 - A number or an array: itself, up to axes of length 1.
 """
 
 import copy
 import inspect
-import zlib
+import re
+import sysconfig
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from decimal import Decimal
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from ddpm_course import equations as eq
-
-POINTS = range(4)
-
-
-class Trouble(Exception):
-    """Why an answer cannot be compared, as a sentence."""
-
-    def __init__(self, sentence: str, kind: str = "") -> None:
-        super().__init__(sentence)
-        self.kind = kind or sentence
+from ddpm_course.exercises import expressions
+from ddpm_course.exercises.trouble import Trouble, a
 
 
 @dataclass(frozen=True)
@@ -53,23 +46,63 @@ def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> list:
         inputs: The arguments of each trial of a function.
 
     Returns:
-        Values, one for each trial. For a function, a trial that fails gives a Trouble,
-        and a trial that returns ``...`` gives that.
+        Values, one for each trial or point. A trial of a function that fails gives a
+        Trouble, and one that returns ``...`` gives that.
 
     Raises:
         Trouble: If the answer is of another kind.
     """
     if isinstance(reference, sp.Expr):
-        return [Values(np.array([_number(answer, p) for p in POINTS]), "float64")]
+        expression = expressions.read(answer)
+        numbers = [expressions.number(expression, p) for p in expressions.POINTS]
+        return [Values(np.array(n), "float64") for n in numbers]
     if callable(reference):
         if not callable(answer) or isinstance(answer, sp.Basic):
             raise Trouble(
-                f"your answer is {_a(answer)}: give the function itself, its name "
+                f"your answer is {a(answer)}: give the function itself, its name "
                 "without parentheses."
             )
         return [_call(reference, answer, arguments) for arguments in inputs]
     values, shape = _array(answer), _array(reference).array.shape
     return [Values(_fit(values.array, shape), values.dtype)]
+
+
+def agree(left: Values | Trouble, right: Values | Trouble, scale: float) -> bool:
+    """Equal up to rounding. Two calls that fail agree if they fail in the same way.
+
+    Args:
+        left: What an answer evaluates to in a trial.
+        right: What a reference or a mistake evaluates to.
+        scale: The largest number of the reference in any trial: where the truth is 0,
+            an error is small compared with that.
+    """
+    if isinstance(left, Trouble) or isinstance(right, Trouble):
+        return (
+            isinstance(left, Trouble)
+            and isinstance(right, Trouble)
+            and left.kind == right.kind
+        )
+    mine = left.array
+    if mine.size == right.array.size == 1:  # one number, of any shape
+        mine = mine.reshape(right.array.shape)
+    return mine.shape == right.array.shape and bool(
+        close(mine, right.array, left, right, scale).all()
+    )
+
+
+def close(mine, truth, left: Values, right: Values, scale: float) -> np.ndarray:
+    """Where two arrays are equal up to rounding."""
+    rtol = max(left.rtol, right.rtol)
+    tolerance = {"rtol": rtol, "atol": rtol * scale}
+    if right.dtype.startswith("int"):  # a count allows no rounding
+        tolerance = {"rtol": 0, "atol": 1e-6}
+    # a mistake may give nan somewhere and is recognized by it; a reference never does
+    return np.isclose(mine, truth, **tolerance, equal_nan=True)
+
+
+def scale_of(want: Sequence[Values]) -> float:
+    """The largest number of a right answer."""
+    return max(np.abs(one.array).max(initial=0) for one in want)
 
 
 def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -82,53 +115,82 @@ def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return array
 
 
-def describe(function: Any, inputs: Sequence[tuple]) -> str:
-    """Which trial it was: "for t = 3, x_prev of shape (4, 2): ", or ""."""
-    if not inputs:
-        return ""
-    parts = []
-    for name, value in zip(_parameters(function), inputs[0], strict=True):
-        shape = tuple(getattr(value, "shape", ()))
-        parts.append(f"{name} of shape {shape}" if shape else f"{name} = {value}")
-    return f"for {', '.join(parts)}: "
-
-
-def _parameters(function: Callable) -> list[str]:
+def parameters(function: Callable) -> list[str]:
+    """The names of a function's arguments."""
     return list(inspect.signature(function).parameters)
-
-
-def _a(answer: Any) -> str:
-    """What an answer is, in words."""
-    if answer is None:
-        return "None"
-    if isinstance(answer, sp.Expr):
-        return "a SymPy expression"
-    if isinstance(answer, str):
-        return "text in quotes"
-    name = {"ndarray": "array", "Tensor": "tensor"}.get(
-        type(answer).__name__, type(answer).__name__
-    )
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 # --- numbers and arrays -----------------------------------------------------------
 
 
-def _array(answer: Any) -> Values:
-    """The answer (numpy, torch, a SymPy number, or a list) as a float64 array."""
-    if hasattr(answer, "detach"):  # a torch tensor, of any device and dtype
-        tensor, dtype = answer.detach().cpu(), str(answer.dtype).partition(".")[2]
-        array = (tensor if tensor.is_complex() else tensor.double()).numpy()
+def _array(answer: Any, it_is: str = "your answer is") -> Values:
+    """The answer (numpy, torch, a number, or a list of these) as a float64 array."""
+    if hasattr(answer, "detach"):
+        array, dtype = _from_torch(answer, it_is)
     else:
-        if isinstance(answer, sp.Expr) and answer.is_real and answer.is_number:
-            answer = float(answer)
-        array = np.asarray(answer)
+        array = _from_numpy(answer)
         dtype = str(array.dtype)
-    if array.dtype.kind not in "iufc":
-        raise Trouble(f"your answer is {_a(answer)}: expected a number or an array.")
+    if array.dtype.kind in "OU" and (
+        isinstance(answer, list | tuple) or getattr(answer, "ndim", 0)
+    ):
+        return _collected(list(answer), a(answer), it_is)
+    if array.dtype.kind == "b":
+        kind = a(answer) if array.ndim == 0 else f"{a(answer)} of True and False"
+        raise Trouble(
+            f"{it_is} {kind}, as a comparison gives: expected numbers. If you meant "
+            "1 and 0, multiply by 1.0."
+        )
     if array.dtype.kind == "c":
-        raise Trouble("your answer is complex: expected real numbers.")
+        raise Trouble(f"{it_is} complex: expected real numbers.")
+    if array.dtype.kind not in "iuf":
+        remedy = {str: ", without the quotes"}.get(type(answer), "")
+        if isinstance(answer, sp.Expr):
+            remedy = ". Put numbers in for its symbols with .subs"
+        raise Trouble(f"{it_is} {a(answer)}: expected a number or an array{remedy}.")
     return Values(array.astype(np.float64), dtype)
+
+
+def _from_torch(tensor: Any, it_is: str) -> tuple[np.ndarray, str]:
+    """A tensor of any device, layout and dtype."""
+    if tensor.device.type == "meta":
+        raise Trouble(
+            f"{it_is} a tensor without numbers: it is on the device meta. Make it on "
+            "the CPU."
+        )
+    dtype = str(tensor.dtype).partition(".")[2]
+    tensor = tensor.detach().cpu()
+    tensor = tensor if dtype == "bool" or tensor.is_complex() else tensor.double()
+    return tensor.to_dense().numpy(), dtype
+
+
+def _from_numpy(answer: Any) -> np.ndarray:
+    """Anything else, of dtype object if its entries are to be looked at one by one."""
+    if isinstance(answer, sp.Expr) and answer.is_real and answer.is_number:
+        answer = float(answer)
+    if isinstance(answer, Real | Decimal) and not isinstance(answer, int | np.number):
+        answer = float(answer)
+    try:
+        return np.asarray(answer)
+    except Exception:  # ragged, or tensors with a gradient, or anything
+        return np.empty((), dtype=object)
+
+
+def _collected(entries: list, kind: str, it_is: str) -> Values:
+    """A list of whatever can be read as arrays of one shape."""
+    subject = it_is.replace("your function returns", "what your function returns is")
+    owner = subject.removesuffix(" is")
+    parts = [_array(e, f"entry {i} of {owner} is") for i, e in enumerate(entries)]
+    arrays = [part.array for part in parts]
+    if len({x.shape for x in arrays}) > 1 and all(x.size == 1 for x in arrays):
+        arrays = [x.reshape(()) for x in arrays]
+    if len({x.shape for x in arrays}) > 1:
+        shapes = ", ".join(str(x.shape) for x in arrays[:4])
+        raise Trouble(
+            f"{it_is} {kind} of entries of different shapes ({shapes}): give all of "
+            "them the same shape."
+        )
+    coarse = min((part.dtype for part in parts), key=lambda d: "16" not in d)
+    return Values(np.stack(arrays), coarse)
 
 
 # --- functions --------------------------------------------------------------------
@@ -137,7 +199,7 @@ def _array(answer: Any) -> Values:
 def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
     """What the function returns: Values, ``...``, or the Trouble it runs into."""
     given = copy.deepcopy(arguments)
-    wanted = _parameters(reference)
+    wanted = parameters(reference)
     try:
         inspect.signature(function).bind(*given)
     except TypeError:
@@ -149,12 +211,12 @@ def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
     try:
         returned = function(*given)
         again = function(*copy.deepcopy(arguments))
+    except Trouble as trouble:
+        return trouble
     except (Exception, SystemExit) as error:
-        text = str(error).partition("\n")[0]
-        name = type(error).__name__
-        return Trouble(f"your function raises {name}: {text}", kind=name)
+        return _raised(error)
     for name, before, after in zip(wanted, arguments, given, strict=True):
-        if not np.array_equal(before, after):
+        if not _same(before, after):
             raise Trouble(
                 f"your function changes its argument {name} in place. Make a new "
                 "tensor instead: the caller may still need the old one."
@@ -164,9 +226,10 @@ def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
     if returned is None:
         return Trouble("your function returns None: a return is missing.")
     try:
-        first, second = _array(returned), _array(again)
+        first = _array(returned, "your function returns")
+        second = _array(again, "your function returns")
     except Trouble as trouble:
-        return Trouble(str(trouble).replace("your answer is", "your function returns"))
+        return trouble
     if not np.array_equal(first.array, second.array, equal_nan=True):
         raise Trouble(
             "two calls of your function with the same arguments give different "
@@ -175,88 +238,41 @@ def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
     return first
 
 
-# --- expressions ------------------------------------------------------------------
+def _same(before: Any, after: Any) -> bool:
+    """Whether an argument still has its numbers; it may have got a gradient."""
+    return np.array_equal(_array(before).array, _array(after).array)
 
 
-def _number(answer: Any, point: int) -> float:
-    """The value of an expression at a random point."""
-    if isinstance(answer, sp.Equality):
-        raise Trouble("your answer is an equation: give only its right side.")
-    if isinstance(answer, bool) or not isinstance(
-        answer, sp.Expr | int | float | np.number
-    ):
-        raise Trouble(
-            f"your answer is {_a(answer)}: expected a SymPy expression, such as "
-            "beta_t / 2, without quotes."
+#: Where the code of others lies: Python's, what is installed, and this package's.
+_LIBRARIES = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[1]),
+    "<frozen",
+    "<__array_function__",
+)
+
+
+def _raised(error: BaseException) -> Trouble:
+    """The student's line that raised, its number, and the full message.
+
+    The same mistake raises the same type and names the same numbers, in any order: of
+    two shapes that don't match, either may come first.
+    """
+    name, message = type(error).__name__, str(error)
+    told = f"{name}: {message}" if message else name
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_LIBRARIES)
+    ]
+    line = ""
+    if own:
+        line = f"line {own[-1].lineno} of your code" + (
+            f":\n    {own[-1].line}" if own[-1].line else "."
         )
-    expression, symbols = sp.sympify(answer), _symbols(point)
-    unknown = expression.free_symbols - set(symbols)
-    if unknown:
-        names = ", ".join(sorted(map(str, unknown)))
-        raise Trouble(
-            f"the book has no symbol {names}: import the symbols that the exercise "
-            "names from ddpm_course.equations."
-        )
-    # substitute only symbols that occur: SymPy searches the expression for each one
-    expression = expression.subs(eq.RELATIONS)
-    value = sp.N(
-        expression.subs({x: symbols[x] for x in expression.free_symbols})
-        .doit()
-        .replace(
-            lambda e: isinstance(e, sp.core.function.AppliedUndef),
-            lambda e: _function(e, point),
-        )
+    numbers = sorted(re.findall(r"\d+", message))
+    sentence = f"your function raises {name}"
+    sentence += f" in {line}\n{told}" if line else f".\n{told}"
+    return Trouble(
+        sentence, kind=f"{name} {numbers}", where=line and f"In {line}\n{told}"
     )
-    if not value.is_finite:
-        return float("nan")
-    if not value.is_real:
-        raise Trouble(
-            "your answer is not real: look for the root of a negative number."
-        )
-    return float(value)
-
-
-@cache
-def _symbols(point: int) -> dict[sp.Symbol, sp.Number]:
-    """A value for every symbol of the book, from one schedule at one time."""
-    t, T = 3 + point, 6 + 2 * point
-    values = {
-        n.symbol: _random(name, point)
-        for name, n in eq.NOTATION.items()
-        if n.symbol.is_Symbol
-    }
-    abar = [sp.prod(_alpha(i, point) for i in range(1, n + 1)) for n in range(T + 1)]
-    return values | {
-        eq.t: sp.Integer(t),
-        eq.T: sp.Integer(T),
-        eq.s: sp.Integer(t - 1),
-        eq.alpha_t: _alpha(t, point),
-        eq.alpha_prev: _alpha(t - 1, point),
-        eq.beta_t: 1 - _alpha(t, point),
-        eq.beta_1: 1 - _alpha(1, point),
-        eq.beta_T: 1 - _alpha(T, point),
-        eq.abar_t: abar[t],
-        eq.abar_T: abar[T],
-        eq.abar_prev: abar[t - 1],
-    }
-
-
-def _alpha(i: int, point: int) -> sp.Rational:
-    return _random(f"alpha({i})", point) if i else sp.Integer(1)
-
-
-def _function(term: sp.Expr, point: int) -> sp.Expr:
-    """The value of α(i), β(i), or another function of the book."""
-    name, i = type(term).__name__, term.args[0]
-    if name in ("alpha", "beta") and not (i.is_Integer and i >= 0):
-        raise Trouble(
-            f"your answer has {name} at {i}: its times are 0, 1, 2 and so on."
-        )
-    if name == "beta":
-        return 1 - _alpha(int(i), point)
-    return _alpha(int(i), point) if name == "alpha" else _random(str(term), point)
-
-
-def _random(name: str, point: int) -> sp.Rational:
-    """A rational in [0.1, 0.9], always the same for a name and a point."""
-    return sp.Rational(100 + zlib.crc32(f"{name}@{point}".encode()) % 801, 1000)
