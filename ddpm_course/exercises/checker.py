@@ -42,6 +42,8 @@ class Exercise:
             smallest first. They are printed, so keep their numbers short.
         trial: Called as ``trial(answer, *inputs)`` to run an answer that is not simply
             called on the inputs: a class, or a function that changes a network.
+        judged: Called as ``judged(answer)`` if the answer has parts to be judged one by
+            one (see ``hunt``).
     """
 
     number: str
@@ -54,6 +56,7 @@ class Exercise:
     mistakes: dict[str, Mistake]
     inputs: tuple[tuple, ...] = ()
     trial: Callable | None = None
+    judged: Callable[[Any], "Verdict"] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ def examine(exercise: Exercise, answer: Any, level: int = 1) -> tuple[bool, str]
 
 
 def _judge(exercise: Exercise, answer: Any) -> Verdict:
+    if exercise.judged:
+        return exercise.judged(answer)
     if exercise.trial:
         exercise, answer = _plain(exercise, exercise.trial, answer)
     kind, inputs, number = exercise.reference, exercise.inputs, exercise.number

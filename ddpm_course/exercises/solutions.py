@@ -49,4 +49,6 @@ def source(reference: Any) -> str:
     """A reference as code: a function's source, an expression, or a number."""
     if isinstance(reference, sp.Expr):
         return expressions.text(reference)
+    if isinstance(reference, tuple):
+        return "\n\n".join(map(source, reference))
     return inspect.getsource(reference) if callable(reference) else str(reference)

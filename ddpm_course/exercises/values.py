@@ -214,7 +214,7 @@ def _call(reference: Callable, function: Callable, arguments: tuple) -> Any:
     except Trouble as trouble:
         return trouble
     except (Exception, SystemExit) as error:
-        return _raised(error)
+        return raised(error)
     for name, before, after in zip(wanted, arguments, given, strict=True):
         if not _same(before, after):
             raise Trouble(
@@ -252,7 +252,7 @@ _LIBRARIES = (
 )
 
 
-def _raised(error: BaseException) -> Trouble:
+def raised(error: BaseException, it: str = "your function") -> Trouble:
     """The student's line that raised, its number, and the full message.
 
     The same mistake raises the same type and names the same numbers, in any order: of
@@ -271,7 +271,7 @@ def _raised(error: BaseException) -> Trouble:
             f":\n    {own[-1].line}" if own[-1].line else "."
         )
     numbers = sorted(re.findall(r"\d+", message))
-    sentence = f"your function raises {name}"
+    sentence = f"{it} raises {name}"
     sentence += f" in {line}\n{told}" if line else f".\n{told}"
     return Trouble(
         sentence, kind=f"{name} {numbers}", where=line and f"In {line}\n{told}"

@@ -1,0 +1,209 @@
+"""Exercises with two answers: an experiment that exposes a bug, and a repair.
+
+An experiment takes a program, runs it, and returns True if it has the bug. It is tried
+on suspects, some guilty and some not, and is right if it is right about all of them.
+The repair is compared with a reference, like any other function.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddpm_course.exercises.checker import Exercise, Mistake, Verdict, judge
+from ddpm_course.exercises.trouble import Trouble, a
+from ddpm_course.exercises.values import raised
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A program, whether it has the bug, and what it is in words."""
+
+    program: Callable
+    guilty: bool
+    what: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The first part of an exercise.
+
+    Args:
+        reference: A right experiment.
+        suspects: The programs that an experiment is tried on; the page's comes first.
+        blind: The hint for an experiment that never says True.
+        mistakes: Known wrong experiments, each with other verdicts than the others.
+    """
+
+    reference: Callable
+    suspects: Sequence[Suspect]
+    blind: str
+    mistakes: dict[str, Mistake]
+
+    @property
+    def wrong(self) -> dict[str, Mistake]:
+        """The known wrong experiments, with the two that every exercise has."""
+        never = Mistake(lambda program: False, f"It never says True. {self.blind}")
+        always = Mistake(
+            lambda program: True,
+            "It says True whatever it is given. Try it on a program that is right.",
+        )
+        return {"never": never, "always": always} | self.mistakes
+
+    def judge(self, answer: Any) -> Verdict:
+        """Try an experiment on the suspects."""
+        try:
+            said = [says(answer, suspect) for suspect in self.suspects]
+        except Trouble as trouble:
+            return _known(str(trouble))
+        if any(one is ... for one in said):
+            return Verdict("open", lambda level: "")
+        off = [
+            suspect
+            for suspect, one in zip(self.suspects, said, strict=True)
+            if one != suspect.guilty
+        ]
+        if not off:
+            return Verdict("right", lambda level: "")
+        for mistake in self.wrong.values():
+            if said == [says(mistake.answer, suspect) for suspect in self.suspects]:
+                return _known(mistake.hint)
+        return Verdict("unknown", lambda level: _about(off[0], level))
+
+
+def says(experiment: Any, suspect: Suspect) -> Any:
+    """What an experiment says of a program: True, False or ``...``. Raises Trouble."""
+    if not callable(experiment):
+        raise Trouble(
+            f"it is {a(experiment)}: give the function itself, its name without "
+            "parentheses."
+        )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            answer = experiment(suspect.program)
+    except (Exception, SystemExit) as error:
+        raise Trouble(f"with {suspect.what}, {raised(error, 'it')}") from None
+    if isinstance(answer, torch.Tensor | np.ndarray) and np.size(answer) == 1:
+        answer = answer.item()
+    if answer is None:
+        raise Trouble("it returns None: a return is missing.")
+    if answer is not ... and not isinstance(answer, bool | np.bool_):
+        raise Trouble(f"it returns {a(answer)}: expected True or False.")
+    return answer if answer is ... else bool(answer)
+
+
+def _known(sentence: str) -> Verdict:
+    sentence = f"{sentence[0].upper()}{sentence[1:]}"
+    return Verdict("known", lambda level: sentence)
+
+
+def _about(suspect: Suspect, level: int) -> str:
+    """What is said about a suspect whose verdict is wrong."""
+    guilty = suspect.guilty
+    act, truth = ("clears", "has the bug") if guilty else ("accuses", "is right")
+    if level == 1:
+        return f"It {act} a program that {truth}."
+    sentence = f"It {act} {suspect.what}, which {truth}"
+    if level == 2:
+        return f"{sentence}."
+    source = textwrap.dedent(inspect.getsource(suspect.program))
+    return f"{sentence}:\n{textwrap.indent(source, '    ')}"
+
+
+# --- both parts -------------------------------------------------------------------
+
+
+def hunt(
+    number: str,
+    title: str,
+    difficulty: str,
+    minutes: int,
+    experiment: Experiment,
+    repair: Callable,
+    meaning: str,
+    hint: str,
+    mistakes: dict[str, Mistake],
+    inputs: tuple[tuple, ...],
+    trial: Callable | None = None,
+) -> Exercise:
+    """An exercise whose answer is a pair: an experiment and a repair.
+
+    Args:
+        number, title, difficulty, minutes, meaning: As in ``Exercise``.
+        experiment: The first part.
+        repair: The repaired program.
+        hint, mistakes, inputs, trial: As in ``Exercise``, of the repair.
+    """
+    head = (number, title, difficulty, minutes)
+    mend = Exercise(*head, repair, meaning, hint, mistakes, inputs, trial)
+
+    def judged(answer: Any) -> Verdict:
+        if answer is ...:
+            answer = (..., ...)
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise Trouble(
+                f"your answer is {a(answer)}: expected two functions in parentheses, "
+                "the experiment and the repaired program."
+            )
+        first, second = answer
+        found = (
+            Verdict("open", lambda level: "")
+            if first is ...
+            else experiment.judge(first)
+        )
+        return _both(mend, found, judge(mend, second))
+
+    pairs = {
+        f"experiment: {name}": Mistake(
+            (mistake.answer, repair), _sentence("known", mistake.hint, "right", "")
+        )
+        for name, mistake in experiment.wrong.items()
+    } | {
+        f"repair: {name}": Mistake(
+            (experiment.reference, mistake.answer),
+            _sentence("right", "", "known", mistake.hint),
+        )
+        for name, mistake in mistakes.items()
+    }
+    reference = (experiment.reference, repair)
+    return Exercise(*head, reference, meaning, hint, pairs, judged=judged)
+
+
+def _both(exercise: Exercise, experiment: Verdict, repair: Verdict) -> Verdict:
+    """One verdict on both parts."""
+    number, states = exercise.number, {experiment.state, repair.state}
+    if states in ({"right"}, {"open"}):
+        return repair
+    if not experiment.wrong and not repair.wrong:
+        done = (
+            "Your experiment is right about every program it was tried on. Now repair "
+            "the one on the page."
+            if repair.state == "open"
+            else "Your repair is right. Now write an experiment that finds the bug."
+        )
+        return Verdict("open", lambda level: f"{number}: half done. {done}")
+
+    def say(level: int) -> str:
+        mend = repair.say(level).removeprefix(f"{number}: not yet. ")
+        found = experiment.say(level)
+        text = _sentence(experiment.state, found, repair.state, mend)
+        return f"{number}: not yet. {text}"
+
+    return Verdict("unknown" if "unknown" in states else "known", say)
+
+
+def _sentence(experiment: str, found: str, repair: str, mend: str) -> str:
+    """What is said of both parts; one at least is wrong."""
+    wrong = ("known", "unknown")
+    if experiment in wrong and repair in wrong:
+        return f"Your experiment: {found}\nYour repair: {mend}"
+    if experiment in wrong:
+        other = "is right" if repair == "right" else "is still missing"
+        return f"Your repair {other}; look at your experiment. {found}"
+    other = "is right" if experiment == "right" else "is still missing"
+    return f"Your experiment {other}; look at your repair. {mend}"
