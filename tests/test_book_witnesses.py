@@ -86,6 +86,7 @@ IN_WORDS = {
 #: Equations of ours, which the documents lack.
 OURS = {
     *("snr", "beta-from-alpha-bar", "bound-gap", "likelihood-average", "bound-jensen"),
+    "mirrored-step",
     *("prior-term", "matching-term", "decoder-term", "gaussian-kl", "prior-kl"),
     *("gaussian-kl-equal", "bound-term", "decoder-continuous", "bits-per-dim"),
     *("loss-snr", "eps-from-x0", "eps-error", "v", "x0-from-v", "eps-from-v"),

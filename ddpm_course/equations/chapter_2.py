@@ -14,7 +14,9 @@ from ddpm_course.equations.symbols import (
     L_s,
     T,
     abar_T,
+    alpha_t,
     beta_1,
+    beta_t,
     betatilde_t,
     mean_1,
     mean_2,
@@ -39,6 +41,7 @@ from ddpm_course.equations.symbols import (
     x0_hat_1,
     x_0,
     x_prev,
+    x_t,
 )
 
 _average = r"\mathbb E_{q(x_{1:T} \mid x_0)}"
@@ -78,6 +81,16 @@ EQUATIONS = [
             "slides/reverse-1/model",
             "slides/reverse-14/reverse",
             "sampling/2/model",
+        ),
+    ),
+    Equation(
+        "mirrored-step",
+        r"q(x_{t-1} \mid x_t)",
+        Gaussian(x_prev, sp.sqrt(alpha_t) * x_t, beta_t),
+        (  # the best guess for standard normal data is √ᾱ_t x_t
+            "parameterization.mean_from_x0("
+            "schedule, x_t, t, schedule.alpha_bar[t]**0.5 * x_t)",
+            "posterior.reverse_variance(schedule, t, 'beta')",
         ),
     ),
     Equation(
