@@ -87,6 +87,7 @@ def readings(side: str) -> list[tuple[sp.Expr, ...]]:
     found = list(entries().get(side, []))
     try:
         side = re.sub(r"\\varepsilon_(\d)", r"{e_\1}", side)
+        side = re.sub(r"\\bar\\alpha_(\d)", r"(\\prod_{s=1}^\1\\alpha_s)", side)
         side = re.sub(r"\\frac(\d)(\w)", r"\\frac{\1}{\2}", side)
         found.append(tuple(merged(multiplied(e)) for e in read_side(side)))
     except (LaTeXParsingError, ValueError, TypeError):
@@ -109,6 +110,8 @@ def values(expression: sp.Expr) -> list[np.ndarray]:
     if expression.has(*(getattr(equations, name) for name in chain.DENSITIES)):
         chains = product((chain.BEST, chain.POOR), chain.STATES)
         return [np.asarray(c.at(expression, 2, x)) for c, x in chains]
+    if expression.is_number and not expression.has(AppliedUndef):
+        return [np.asarray(float(expression))] * 4
     compute, some = witnesses._numbers(expression), witnesses.environments()[49::100]
     if expression.has(AppliedUndef):  # one number instead of three
         some = [{k: first_of_three(v) for k, v in env.items()} for env in some]
@@ -312,7 +315,114 @@ def test_what_the_surroundings_say_is_needed(start):
     assert all(old in formula for old, _ in WHERE[start][:1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chapter", "latex"), READ, ids=names)
 def test_a_flipped_sign_is_noticed(chapter, latex):
     for flipped in flips(latex):
         assert faults(flipped), flipped
+
+
+# --- relations in running text --------------------------------------------------------
+
+#: A choice: times, and a number for a symbol.
+CHOICE = re.compile(
+    r"[tsT]\s*=.*|(x_\w|[Mvuw]|\\(eta|delta|kappa|lambda|theta|varepsilon|beta_\w))\s*=\s*"
+    r"-?[\d.]+"
+)
+#: Relations that aren't compared, and why. The list may only shrink.
+IN_TEXT = {
+    r"\operatorname{Var}[x_t] = c^2 \cdot 1 + \beta_t": "a variance: chapter 1",
+    r"c^2 = 1 - \beta_t": "the solution for c of the line before",
+    r"\hat x_0 = \sqrt{\bar\alpha_t}\, x_t": "the best guess for normal data",
+    r"p(x_T) = \mathcal N(0, \mathbf I)": "a definition",
+    r"\propto": "a symbol, not a relation",
+    r"\sigma_t^2 = \tilde\beta_t": "the other choice of a variance",
+    r"\sqrt{\beta_1} = 0.01": "for one value of a symbol",
+    r"64 \log 17 = 181": "a rounded number: tested below",
+    r"\log_2 17 = 4.09": "a rounded number: tested below",
+    r"n > \ln 2 / (-\ln 0.999) = 692.8": "a rounded number: tested below",
+    r"r = \tilde\beta_t / \beta_t": "a definition",
+    r"u = p(x) / q(x)": "a definition",
+    r"x_t / \sqrt{\alpha_t} = \sqrt{\bar\alpha_{t-1}}\, x_0": "only without noise",
+    r"x_t = \sqrt{\bar\alpha_t}\, x_0": "only without noise",
+    r"L_0 = -\log p_\theta(x_0 \mid x_1)": "for one image, without its average",
+    r"\cos\varphi = \sqrt{\bar\alpha_t}": "a definition",
+    r"x_t = \cos\varphi\, x_0 + \sin\varphi\, \varepsilon": "by that definition",
+    r"\mathbb E[x_0^2 \mid x_t] = m^2 + s^2": "the definition of a variance",
+    r"c = m": "where a square is least: chapter 4 proves it",
+    r"\tilde\mu_1 = x_0": "at t = 1: chapter 3 asserts it",
+    r"\tilde\beta_1 = 0": "at t = 1: chapter 3 asserts it",
+    r"\sigma_1 = 0": "the same, for one choice of the variance",
+    r"\varepsilon_\theta(x_t, t) = \theta\, x_t": "a definition",
+    r"q(x_t) = \int q(x_0)\, q(x_t \mid x_0)\, \mathrm dx_0": "the sum rule",
+    r"\hat\varepsilon = \sqrt{1 - \bar\alpha_t}\, x_t + \sqrt{\bar\alpha_t}\, v": (
+        "an exercise; eps-from-v is compared"
+    ),
+    r"n = d": "a case",
+    r"f = (a^2 + b^2) / 2": "the exercise's own function",
+    r"f(a, b) = ab": "the exercise's own function",
+    r"x_{t-1} = g_t x_t + \sigma_t z": "a definition",
+    r"\mathrm{Var}[x_{t-1}] = g_t^2\, \mathrm{Var}[x_t] + \sigma_t^2": "a variance",
+}
+
+
+@cache
+def in_text() -> list[str]:
+    """The relations in the text of the chapters, once each."""
+    prose = [
+        re.sub(r"\$\$.*?\$\$|```\{code.*?```", "", cell.source, flags=re.S)
+        for path in BY_NUMBER.values()
+        for cell in cells(path, "markdown")
+    ]
+    inline = r"`[^`]*`|(?<![\\$])\$(?![$\s])([^$`]+)\$(?!\$)"
+    found = (" ".join(f.split()) for text in prose for f in re.findall(inline, text))
+    return list(dict.fromkeys(f for f in found if re.search(r"=|\\propto", f)))
+
+
+COMPARED = [f for f in in_text() if f not in IN_TEXT and not CHOICE.fullmatch(f)]
+
+
+def text_faults(latex: str) -> list[str]:
+    try:
+        return list(filter(None, [disagreement(tidy(latex))]))
+    except (LaTeXParsingError, KeyError) as error:
+        return [str(error)]
+
+
+@pytest.mark.parametrize("latex", COMPARED)
+def test_a_relation_in_the_text_is_right(latex):
+    assert text_faults(latex) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latex", COMPARED)
+def test_a_flipped_sign_in_the_text_is_noticed(latex):
+    relation = latex.index("=") + 1
+    negative = f"{latex[:relation]} -({latex[relation:]})"
+    is_odd = "mathcal" in latex or latex.endswith("= 0") or latex == "x_0 = x_0"
+    for flipped in flips(latex) if is_odd else [negative, *flips(latex)]:
+        assert text_faults(flipped), flipped
+
+
+@pytest.mark.parametrize("latex", IN_TEXT)
+def test_an_exception_in_the_text_is_one(latex):
+    assert latex in in_text() and text_faults(latex)
+
+
+def test_the_exceptions_in_the_text_only_shrink():
+    assert len(IN_TEXT) <= 30
+
+
+@pytest.mark.parametrize(
+    ("latex", "value"),
+    [
+        (r"64 \log 17 = 181", 64 * np.log(17)),
+        (r"\log_2 17 = 4.09", np.log2(17)),
+        (r"n > \ln 2 / (-\ln 0.999) = 692.8", -np.log(2) / np.log(0.999)),
+        (r"\sqrt{\beta_1} = 0.01", np.sqrt(1e-4)),
+    ],
+)
+def test_a_rounded_number_in_the_text(latex, value):
+    assert latex in in_text()
+    number = latex.rsplit("= ")[1]
+    assert number == f"{value:.{len(number.partition('.')[2])}f}"
