@@ -95,7 +95,7 @@ def hint(number: str, level: int | None = None) -> None:
         level: 1 a nudge, 2 something specific, 3 the smallest failing case. If None,
             one more than you have seen.
     """
-    _print(number, lambda exercise: session.next_hint(exercise, level))
+    _print(number, lambda one: session.wrapped(session.next_hint(one, level)))
 
 
 def solution(number: str) -> None:
@@ -127,8 +127,8 @@ def _print(number: str, say: Callable[[Exercise], str]) -> None:
     try:
         text = say(find(number))
     except KeyError as error:
-        text = error.args[0]
-    print(session.wrapped(text))
+        text = session.wrapped(error.args[0])
+    print(text)
 
 
 def reference(number: str) -> Any:

@@ -144,7 +144,15 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
     case = diagnosis.Case(exercise, answer, got, want, scale)
     if sentence := diagnosis.form(case):
         return _known(exercise, sentence)
-    return Verdict("unknown", lambda level: _not_yet(exercise, case.say(level)))
+    return Verdict("unknown", lambda level: _not_yet(exercise, _help(case, level)))
+
+
+def _help(case: diagnosis.Case, level: int) -> str:
+    """The help of a level, or the exercise's hint where there is none."""
+    try:
+        return case.say(level)
+    except Exception:  # whatever an answer holds, the student gets a sentence
+        return case.exercise.hint
 
 
 def _plain(exercise: Exercise, trial: Callable, answer: Any) -> tuple[Exercise, Any]:

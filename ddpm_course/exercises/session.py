@@ -63,7 +63,7 @@ def solution(exercise: Exercise) -> str:
     if attempts.right or attempts.wrong >= ENOUGH:
         return source(exercise.reference)
     left = ENOUGH - attempts.wrong
-    return (
+    return wrapped(
         f"{exercise.number}: after {left} more wrong answer{'s' * (left > 1)}, or a "
         f'right one, this shows a solution. Until then: hint("{exercise.number}").'
     )

@@ -31,7 +31,7 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
 
     def watch() -> None:
         # again if the call catches it and goes on, but not forever
-        for wait in (min(seconds, threading.TIMEOUT_MAX), *[0.5] * 20):
+        for wait in (min(seconds, threading.TIMEOUT_MAX), *[0.05] * 200):
             if done.wait(wait):
                 break
             _raise_in(here, TimeUp)
