@@ -1,8 +1,11 @@
 """Figures: what is drawn, and images that cannot be drawn."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
+from drawn import grid, picture
+from helpers import seeded
 
 from ddpm_course.plotting import (
     gallery,
@@ -49,6 +52,15 @@ def test_a_grid_has_labels_left_and_above():
     axes = figure.axes
     assert [ax.get_ylabel() for ax in axes] == ["gray", "", "color", ""]
     assert [ax.get_title() for ax in axes] == ["a", "b", "", ""]
+
+
+def test_images_are_upright_and_beside_their_labels():
+    images = torch.rand(2, 3, 1, 4, 5, generator=seeded())
+    names, titles, seen = grid(image_grid(2 * images - 1, ["a", "b"], ["x", "y", "z"]))
+    assert (names, titles) == (["a", "b"], ["x", "y", "z"])
+    assert np.allclose(seen, images[:, :, 0])
+    whole = gallery(2 * images[0] - 1, columns=2).axes[0]
+    assert np.allclose(picture(whole), to_pixels(tiled(2 * images[0] - 1, 2))[..., 0])
 
 
 def test_a_slider_holds_all_its_frames_in_the_page():
