@@ -264,274 +264,261 @@ jump = (x_t - sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(abar_t)
 on_x0 = sp.sqrt(abar_prev) * beta_t / (1 - abar_t)
 on_x_t = sp.sqrt(alpha_t) * (1 - abar_prev) / (1 - abar_t)
 
-ACCEPTED: dict[str, tuple[Any, ...]] = (
-    {
-        "1.1": (
-            sp.sqrt(alpha_t),
-            alpha_t ** sp.Rational(1, 2),
-            sp.exp(sp.log(1 - beta_t) / 2),
-            (1 - beta_t) / sp.sqrt(alpha_t),
-            sp.sqrt(alpha(t)),
+ACCEPTED: dict[str, tuple[Any, ...]] = {
+    "1.1": (
+        sp.sqrt(alpha_t),
+        alpha_t ** sp.Rational(1, 2),
+        sp.exp(sp.log(1 - beta_t) / 2),
+        (1 - beta_t) / sp.sqrt(alpha_t),
+        sp.sqrt(alpha(t)),
+    ),
+    "1.2": (
+        lambda beta, x, t, eps: (1 - beta[t]) ** 0.5 * x + beta[t] ** 0.5 * eps,
+        lambda beta, x, t, eps: (
+            math.sqrt(1 - beta[t].item()) * x.numpy()
+            + math.sqrt(beta[t].item()) * eps.numpy()
         ),
-        "1.2": (
-            lambda beta, x, t, eps: (1 - beta[t]) ** 0.5 * x + beta[t] ** 0.5 * eps,
-            lambda beta, x, t, eps: (
-                math.sqrt(1 - beta[t].item()) * x.numpy()
-                + math.sqrt(beta[t].item()) * eps.numpy()
-            ),
-            lambda beta, x, t, eps: torch.addcmul(
-                x * (1 - beta).sqrt()[t], beta.sqrt()[t], eps
-            ).float(),
-            lambda beta, x, t, eps: (
-                (1 - beta[t]).sqrt().to(torch.bfloat16) * x.to(torch.bfloat16)
-                + beta[t].sqrt().to(torch.bfloat16) * eps.to(torch.bfloat16)
-            ),
+        lambda beta, x, t, eps: torch.addcmul(
+            x * (1 - beta).sqrt()[t], beta.sqrt()[t], eps
+        ).float(),
+        lambda beta, x, t, eps: (
+            (1 - beta[t]).sqrt().to(torch.bfloat16) * x.to(torch.bfloat16)
+            + beta[t].sqrt().to(torch.bfloat16) * eps.to(torch.bfloat16)
         ),
-        "1.3": (
-            b_3 + a_3 * b_2 + a_3 * a_2 * b_1,
-            1 - sp.Product(alpha(s), (s, 1, 3)),
-            1 - (1 - b_1) * (1 - b_2) * (1 - b_3),
-            sp.expand(1 - (1 - b_1) * (1 - b_2) * (1 - b_3)),
-            b_1 + a_1 * b_2 + a_1 * a_2 * b_3,
-            sp.sqrt(three_steps) ** 2,
+    ),
+    "1.3": (
+        b_3 + a_3 * b_2 + a_3 * a_2 * b_1,
+        1 - sp.Product(alpha(s), (s, 1, 3)),
+        1 - (1 - b_1) * (1 - b_2) * (1 - b_3),
+        sp.expand(1 - (1 - b_1) * (1 - b_2) * (1 - b_3)),
+        b_1 + a_1 * b_2 + a_1 * a_2 * b_3,
+        sp.sqrt(three_steps) ** 2,
+    ),
+    "1.4": (
+        lambda abar, x0, t, eps: (
+            abar[t, None, None, None] ** 0.5 * x0
+            + (1 - abar[t, None, None, None]) ** 0.5 * eps
         ),
-        "1.4": (
-            lambda abar, x0, t, eps: (
-                abar[t, None, None, None] ** 0.5 * x0
-                + (1 - abar[t, None, None, None]) ** 0.5 * eps
-            ),
-            lambda abar, x0, t, eps: torch.stack(
-                [
-                    abar[i].sqrt() * x + (1 - abar[i]).sqrt() * e
-                    for i, x, e in zip(t, x0, eps, strict=True)
-                ]
-            ),
-            lambda abar, x0, t, eps: (
-                torch.einsum("b,bchw->bchw", abar.sqrt()[t], x0)
-                + torch.einsum("b,bchw->bchw", (1 - abar).sqrt()[t], eps)
-            ).float(),
-            lambda abar, x0, t, eps: (
-                abar.sqrt().numpy()[t].reshape(-1, 1, 1, 1) * x0.numpy()
-                + (1 - abar).sqrt().numpy()[t].reshape(-1, 1, 1, 1) * eps.numpy()
-            ),
+        lambda abar, x0, t, eps: torch.stack(
+            [
+                abar[i].sqrt() * x + (1 - abar[i]).sqrt() * e
+                for i, x, e in zip(t, x0, eps, strict=True)
+            ]
         ),
-        "1.5": (
-            260.0,
-            torch.tensor([260]),
-            np.array(260, dtype=np.float32),
-            sp.Integer(260),
-            [[260]],
+        lambda abar, x0, t, eps: (
+            torch.einsum("b,bchw->bchw", abar.sqrt()[t], x0)
+            + torch.einsum("b,bchw->bchw", (1 - abar).sqrt()[t], eps)
+        ).float(),
+        lambda abar, x0, t, eps: (
+            abar.sqrt().numpy()[t].reshape(-1, 1, 1, 1) * x0.numpy()
+            + (1 - abar).sqrt().numpy()[t].reshape(-1, 1, 1, 1) * eps.numpy()
         ),
-        "1.6": (
-            lambda T, s, max_beta: [
-                min(
-                    1
-                    - math.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
-                    / math.cos(((t - 1) / T + s) / (1 + s) * math.pi / 2) ** 2,
-                    max_beta,
-                )
-                for t in range(1, T + 1)
-            ],
-            then("1.6", Tensor.numpy),
-            then("1.6", Tensor.float),
-        ),
-        "2.1": (
-            (q_0(T) / q_0(1)) * (q_0(T - 1) / q_0(2)),
-            sp.exp(
-                sp.log(q_0(T)) + sp.log(q_0(T - 1)) - sp.log(q_0(1)) - sp.log(q_0(2))
-            ),
-            1 / (q_0(2) * q_0(1) / (q_0(T - 1) * q_0(T))),
-            sp.Product(q_0(s) / q_0(s - 2), (s, 3, T)),
-        ),
-        "2.2": (
-            (sp.log(1 - abar_T) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
-            sp.expand(reference("2.2")),
-            sp.log(sp.sqrt(1 - abar_T)) + abar_T * (1 + x_0**2) / (2 * (1 - abar_T)),
-            (-sp.log(1 / (1 - abar_T)) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
-        ),
-        "2.4": (
-            sp.expand(betatilde_t + square),
-            betatilde_t + (mu_theta - mu_tilde) ** 2,
-            (betatilde_t**2 - square**2) / (betatilde_t - square),
-            betatilde_t * (1 + square / betatilde_t),
-        ),
-        "2.5": (
-            lambda p, m, d, shape: (
-                (p + m.sum(0) + d).mean() / torch.tensor(shape).prod() / math.log(2)
-            ),
-            lambda p, m, d, shape: (
-                (p.sum() + m.sum() + d.sum()).item()
-                / (len(p) * math.prod(shape) * math.log(2))
-            ),
-            lambda p, m, d, shape: (
-                torch.cat([p[None], m, d[None]]).sum(0).mean().numpy()
-                * math.log2(math.e)
-                / math.prod(shape)
-            ),
-            then("2.5", Tensor.float),
-            then("2.5", lambda bits: bits[None]),  # shape (1,)
-        ),
-        "2.6": (
-            lambda m_1, v_1, m_2, v_2: kl_divergence(
-                Normal(m_1, v_1.sqrt()), Normal(m_2, v_2.sqrt())
-            ).sum((1, 2, 3)),
-            lambda m_1, v_1, m_2, v_2: (
-                (v_2.log() - v_1.log() + (v_1 + (m_1 - m_2) ** 2) / v_2 - 1)
-                .flatten(1)
-                .sum(1)
-                / 2
-            ).numpy(),
-            lambda *gaussians: torch.stack(
-                [
-                    reference("2.6")(*(x[i : i + 1] for x in gaussians))[0]
-                    for i in range(len(gaussians[0]))
-                ]
-            ).float(),
-        ),
-        "3.1": (
-            lambda m, v, n, w: ((m * w + n * v) / (v + w), v * w / (v + w)),
-            lambda m, v, n, w: [m + v / (v + w) * (n - m), (1 - v / (v + w)) * v],
-            lambda m, v, n, w: torch.tensor([m / v + n / w, 1]) / (1 / v + 1 / w),
-            then("3.1", lambda pair: tuple(torch.tensor(pair))),
-        ),
-        "3.2": (
-            lambda b, a, t: 1 / ((1 - b[t]) / b[t] + 1 / (1 - a[t - 1])),
-            lambda b, a, t: (
-                (1 - a[t] / a[t - 1]).numpy() * ((1 - a[t - 1]) / (1 - a[t])).numpy()
-            ),
-            lambda b, a, t: (
-                b[t].item() * (1 - (1 - b[:t]).prod().item()) / (1 - a[t].item())
-            ),
-            lambda b, a, t: (b * (1 - a.roll(1)) / (1 - a))[t] if t > 1 else 0.0,
-        ),
-        "3.3": (
-            mean_by_precision,
-            lambda a, b, x0, x_t, t: (
-                ((1 - b[t - 1]) * a[t] ** 0.5 * x_t + (1 - a[t]) * b[t - 1] ** 0.5 * x0)
-                / (1 - b[t])
-            ),
-            lambda a, b, x0, x_t, t: (
-                (  # by way of the noise
-                    x_t - (1 - a[t]) / (1 - b[t]) * (x_t - b[t].sqrt() * x0)
-                )
-                / a[t].sqrt()
-            ),
-            lambda a, b, x0, x_t, t: (  # what x0 says, corrected by what x_t adds
-                b[t - 1].sqrt() * x0
-                + a[t].sqrt() * (1 - b[t - 1]) / (1 - b[t]) * (x_t - b[t].sqrt() * x0)
-            ).numpy(),
-        ),
-        "3.4": (
-            1 / (1 / b_1 + a_2 * a_3 / (1 - a_2 * a_3)),
-            b_1 * (1 - a_2 * a_3) / (1 - sp.Product(alpha(s), (s, 1, 3))),
-            b_1 - b_1**2 * a_2 * a_3 / three_steps,
-            (1 - a_1) * (b_3 + a_3 * b_2) / three_steps,
-            b_1 * b_2 / two_steps  # two single steps back, one after the other
-            + (sp.sqrt(a_2) * b_1 / two_steps) ** 2 * (two_steps * b_3 / three_steps),
-        ),
-        "3.5": (
-            guess(
-                lambda x, abar: 2 * torch.sigmoid(2 * abar.sqrt() * x / (1 - abar)) - 1
-            ),
-            guess(by_softmax),
-            lambda a, b, x, t: sum(
-                reference("3.3")(a, b, sign * torch.ones_like(x), x, t)
-                / (1 + torch.exp(-2 * sign * b[t].sqrt() * x / (1 - b[t])))
-                for sign in (1.0, -1.0)
-            ),
-        ),
-        "4.2": (
-            abar_prev * beta_t**2 / (2 * sigma_t**2 * (1 - abar_t) ** 2),
-            sp.expand((1 - alpha_t) ** 2 * abar_prev)
-            / (2 * sigma_t**2 * (1 - abar_t) ** 2),
-            abar_prev
-            * (1 - alpha_t) ** 2
-            / (1 - alpha_t * abar_prev) ** 2
-            / 2
-            / sigma_t**2,
-            (snr_prev - snr_t)
-            / 2
-            * (1 - abar_prev)
-            / (1 - abar_t)
-            * beta_t
-            / sigma_t**2,
-            snr_t * beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - abar_t)),
-        ),
-        "4.3": (
-            snr_t / (snr_t + 1),
-            alpha_t * abar_prev,
-            1 / (1 + 1 / snr_t),
-            1 - 1 / (1 + snr_t),
-            snr_t * (1 - abar_t),
-        ),
-        "4.5": (
-            mixture_by_densities,
-            then("4.5", Tensor.numpy),
-            then("4.5", lambda mean: mean[:, None][:, 0].float()),
-        ),
-        "5.1": (
-            grow,
-            lambda size, levels: size + -size % 2 ** (levels - 1),
-            lambda size, levels: -(-size >> (levels - 1)) << (levels - 1),
-            lambda size, levels: np.ceil(size / 2 ** (levels - 1)) * 2 ** (levels - 1),
-        ),
-        "5.2": (embedding_numpy, embedding_by_logarithm, embedding_entry_by_entry),
-        "5.3": (
-            count_collected,
-            count_from_shapes,
-            lambda c_in, c_out, c_time: np.int64(count_collected(c_in, c_out, c_time)),
-        ),
-        "5.4": (
-            attention_pixel_by_pixel,
-            attention_numpy,
-            lambda q, k, v: functional.scaled_dot_product_attention(
-                q[None], k[None], v[None]
-            )[0],
-            lambda q, k, v: torch.softmax((q / len(q[0]) ** 0.5) @ k.T, dim=-1) @ v,
-        ),
-        "6.3": ((M * D) ** -1, 1 / M / D, D / (M * D**2), sp.sqrt(1 / (M * D) ** 2)),
-        "6.4": (step_by_autograd, step_numpy, then("6.4", Tensor.float)),
-        "6.5": (693.0, sp.Integer(693), np.int64(693), torch.tensor([693])),
-        "7.2": (
-            chain_numpy,
-            chain_by_noise,
-            in_float32("7.2"),
-            then("7.2", Tensor.tolist),
-        ),
-        "7.3": (
-            sp.expand((x_t - on_noise * eps_hat) / sp.sqrt(alpha_t)) + z * sigma_t,
-            (x_t - (1 - alpha_t) / sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(1 - beta_t)
-            + sigma_t * z,
-            on_x0 * jump + on_x_t * x_t + sigma_t * z,
-            (
-                x_t
-                - beta_t * eps_hat / sp.sqrt(1 - alpha_t * abar_prev)
-                + sp.sqrt(alpha_t) * sigma_t * z
+    ),
+    "1.5": (
+        260.0,
+        torch.tensor([260]),
+        np.array(260, dtype=np.float32),
+        sp.Integer(260),
+        [[260]],
+    ),
+    "1.6": (
+        lambda T, s, max_beta: [
+            min(
+                1
+                - math.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
+                / math.cos(((t - 1) / T + s) / (1 + s) * math.pi / 2) ** 2,
+                max_beta,
             )
-            / sp.sqrt(alpha_t),
-            x_t * alpha_t ** sp.Rational(-1, 2)
-            - on_noise * eps_hat * sp.sqrt(abar_prev / abar_t)
-            + sigma_t * z,
+            for t in range(1, T + 1)
+        ],
+        then("1.6", Tensor.numpy),
+        then("1.6", Tensor.float),
+    ),
+    "2.1": (
+        (q_0(T) / q_0(1)) * (q_0(T - 1) / q_0(2)),
+        sp.exp(sp.log(q_0(T)) + sp.log(q_0(T - 1)) - sp.log(q_0(1)) - sp.log(q_0(2))),
+        1 / (q_0(2) * q_0(1) / (q_0(T - 1) * q_0(T))),
+        sp.Product(q_0(s) / q_0(s - 2), (s, 3, T)),
+    ),
+    "2.2": (
+        (sp.log(1 - abar_T) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
+        sp.expand(reference("2.2")),
+        sp.log(sp.sqrt(1 - abar_T)) + abar_T * (1 + x_0**2) / (2 * (1 - abar_T)),
+        (-sp.log(1 / (1 - abar_T)) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
+    ),
+    "2.4": (
+        sp.expand(betatilde_t + square),
+        betatilde_t + (mu_theta - mu_tilde) ** 2,
+        (betatilde_t**2 - square**2) / (betatilde_t - square),
+        betatilde_t * (1 + square / betatilde_t),
+    ),
+    "2.5": (
+        lambda p, m, d, shape: (
+            (p + m.sum(0) + d).mean() / torch.tensor(shape).prod() / math.log(2)
         ),
-        "7.5": (
-            skip_numpy,
-            skip_on_the_circle,
-            in_float32("7.5"),
-            skip_by_the_posterior,
+        lambda p, m, d, shape: (
+            (p.sum() + m.sum() + d.sum()).item()
+            / (len(p) * math.prod(shape) * math.log(2))
         ),
-        "7.6": (
-            label_by_label,
-            label_by_one_hot,
-            in_float32("7.6"),
-            lambda time, table, y: time + table[torch.where(y == -1, 10, y)],
-            lambda time, table, y: time + table[y % 11],
-            lambda time, table, y: (
-                time.numpy() + np.take(table.numpy(), y, 0, mode="wrap")
-            ),
-            lambda time, table, y: torch.stack(
-                [time[i] + table[y[i]] for i in range(len(y))]
-            ),
+        lambda p, m, d, shape: (
+            torch.cat([p[None], m, d[None]]).sum(0).mean().numpy()
+            * math.log2(math.e)
+            / math.prod(shape)
         ),
-    }
-    | PIECES
-)
+        then("2.5", Tensor.float),
+        then("2.5", lambda bits: bits[None]),  # shape (1,)
+    ),
+    "2.6": (
+        lambda m_1, v_1, m_2, v_2: kl_divergence(
+            Normal(m_1, v_1.sqrt()), Normal(m_2, v_2.sqrt())
+        ).sum((1, 2, 3)),
+        lambda m_1, v_1, m_2, v_2: (
+            (v_2.log() - v_1.log() + (v_1 + (m_1 - m_2) ** 2) / v_2 - 1)
+            .flatten(1)
+            .sum(1)
+            / 2
+        ).numpy(),
+        lambda *gaussians: torch.stack(
+            [
+                reference("2.6")(*(x[i : i + 1] for x in gaussians))[0]
+                for i in range(len(gaussians[0]))
+            ]
+        ).float(),
+    ),
+    "3.1": (
+        lambda m, v, n, w: ((m * w + n * v) / (v + w), v * w / (v + w)),
+        lambda m, v, n, w: [m + v / (v + w) * (n - m), (1 - v / (v + w)) * v],
+        lambda m, v, n, w: torch.tensor([m / v + n / w, 1]) / (1 / v + 1 / w),
+        then("3.1", lambda pair: tuple(torch.tensor(pair))),
+    ),
+    "3.2": (
+        lambda b, a, t: 1 / ((1 - b[t]) / b[t] + 1 / (1 - a[t - 1])),
+        lambda b, a, t: (
+            (1 - a[t] / a[t - 1]).numpy() * ((1 - a[t - 1]) / (1 - a[t])).numpy()
+        ),
+        lambda b, a, t: (
+            b[t].item() * (1 - (1 - b[:t]).prod().item()) / (1 - a[t].item())
+        ),
+        lambda b, a, t: (b * (1 - a.roll(1)) / (1 - a))[t] if t > 1 else 0.0,
+    ),
+    "3.3": (
+        mean_by_precision,
+        lambda a, b, x0, x_t, t: (
+            ((1 - b[t - 1]) * a[t] ** 0.5 * x_t + (1 - a[t]) * b[t - 1] ** 0.5 * x0)
+            / (1 - b[t])
+        ),
+        lambda a, b, x0, x_t, t: (
+            (  # by way of the noise
+                x_t - (1 - a[t]) / (1 - b[t]) * (x_t - b[t].sqrt() * x0)
+            )
+            / a[t].sqrt()
+        ),
+        lambda a, b, x0, x_t, t: (  # what x0 says, corrected by what x_t adds
+            b[t - 1].sqrt() * x0
+            + a[t].sqrt() * (1 - b[t - 1]) / (1 - b[t]) * (x_t - b[t].sqrt() * x0)
+        ).numpy(),
+    ),
+    "3.4": (
+        1 / (1 / b_1 + a_2 * a_3 / (1 - a_2 * a_3)),
+        b_1 * (1 - a_2 * a_3) / (1 - sp.Product(alpha(s), (s, 1, 3))),
+        b_1 - b_1**2 * a_2 * a_3 / three_steps,
+        (1 - a_1) * (b_3 + a_3 * b_2) / three_steps,
+        b_1 * b_2 / two_steps  # two single steps back, one after the other
+        + (sp.sqrt(a_2) * b_1 / two_steps) ** 2 * (two_steps * b_3 / three_steps),
+    ),
+    "3.5": (
+        guess(lambda x, abar: 2 * torch.sigmoid(2 * abar.sqrt() * x / (1 - abar)) - 1),
+        guess(by_softmax),
+        lambda a, b, x, t: sum(
+            reference("3.3")(a, b, sign * torch.ones_like(x), x, t)
+            / (1 + torch.exp(-2 * sign * b[t].sqrt() * x / (1 - b[t])))
+            for sign in (1.0, -1.0)
+        ),
+    ),
+    "4.2": (
+        abar_prev * beta_t**2 / (2 * sigma_t**2 * (1 - abar_t) ** 2),
+        sp.expand((1 - alpha_t) ** 2 * abar_prev)
+        / (2 * sigma_t**2 * (1 - abar_t) ** 2),
+        abar_prev
+        * (1 - alpha_t) ** 2
+        / (1 - alpha_t * abar_prev) ** 2
+        / 2
+        / sigma_t**2,
+        (snr_prev - snr_t) / 2 * (1 - abar_prev) / (1 - abar_t) * beta_t / sigma_t**2,
+        snr_t * beta_t**2 / (2 * sigma_t**2 * alpha_t * (1 - abar_t)),
+    ),
+    "4.3": (
+        snr_t / (snr_t + 1),
+        alpha_t * abar_prev,
+        1 / (1 + 1 / snr_t),
+        1 - 1 / (1 + snr_t),
+        snr_t * (1 - abar_t),
+    ),
+    "4.5": (
+        mixture_by_densities,
+        then("4.5", Tensor.numpy),
+        then("4.5", lambda mean: mean[:, None][:, 0].float()),
+    ),
+    "5.1": (
+        grow,
+        lambda size, levels: size + -size % 2 ** (levels - 1),
+        lambda size, levels: -(-size >> (levels - 1)) << (levels - 1),
+        lambda size, levels: np.ceil(size / 2 ** (levels - 1)) * 2 ** (levels - 1),
+    ),
+    "5.2": (embedding_numpy, embedding_by_logarithm, embedding_entry_by_entry),
+    "5.3": (
+        count_collected,
+        count_from_shapes,
+        lambda c_in, c_out, c_time: np.int64(count_collected(c_in, c_out, c_time)),
+    ),
+    "5.4": (
+        attention_pixel_by_pixel,
+        attention_numpy,
+        lambda q, k, v: functional.scaled_dot_product_attention(
+            q[None], k[None], v[None]
+        )[0],
+        lambda q, k, v: torch.softmax((q / len(q[0]) ** 0.5) @ k.T, dim=-1) @ v,
+    ),
+    "6.3": ((M * D) ** -1, 1 / M / D, D / (M * D**2), sp.sqrt(1 / (M * D) ** 2)),
+    "6.4": (step_by_autograd, step_numpy, then("6.4", Tensor.float)),
+    "6.5": (693.0, sp.Integer(693), np.int64(693), torch.tensor([693])),
+    "7.2": (
+        chain_numpy,
+        chain_by_noise,
+        in_float32("7.2"),
+        then("7.2", Tensor.tolist),
+    ),
+    "7.3": (
+        sp.expand((x_t - on_noise * eps_hat) / sp.sqrt(alpha_t)) + z * sigma_t,
+        (x_t - (1 - alpha_t) / sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(1 - beta_t)
+        + sigma_t * z,
+        on_x0 * jump + on_x_t * x_t + sigma_t * z,
+        (
+            x_t
+            - beta_t * eps_hat / sp.sqrt(1 - alpha_t * abar_prev)
+            + sp.sqrt(alpha_t) * sigma_t * z
+        )
+        / sp.sqrt(alpha_t),
+        x_t * alpha_t ** sp.Rational(-1, 2)
+        - on_noise * eps_hat * sp.sqrt(abar_prev / abar_t)
+        + sigma_t * z,
+    ),
+    "7.5": (
+        skip_numpy,
+        skip_on_the_circle,
+        in_float32("7.5"),
+        skip_by_the_posterior,
+    ),
+    "7.6": (
+        label_by_label,
+        label_by_one_hot,
+        in_float32("7.6"),
+        lambda time, table, y: time + table[torch.where(y == -1, 10, y)],
+        lambda time, table, y: time + table[y % 11],
+        lambda time, table, y: time.numpy() + np.take(table.numpy(), y, 0, mode="wrap"),
+        lambda time, table, y: torch.stack(
+            [time[i] + table[y[i]] for i in range(len(y))]
+        ),
+    ),
+}
+ACCEPTED |= PIECES
