@@ -15,6 +15,7 @@ import sympy as sp
 import witnesses
 from witnesses import BY_NUMBER
 
+from ddpm_course import equations
 from ddpm_course.equations import LEDGER, NOTATION, Gaussian, prove
 
 by_label = pytest.mark.parametrize("equation", LEDGER.values(), ids=lambda e: e.label)
@@ -154,6 +155,76 @@ def test_a_circular_proof_is_noticed():
     assert is_circular("alpha", frozenset({"snr"}), {"alpha-bar"})  # a later one
     assert not is_circular("snr", frozenset({"alpha"}), {"alpha"})
     assert not is_circular("prior-term", frozenset({"alpha"}), set())
+
+
+#: Calls and attributes that write an expression, or rewrite it, and derive nothing.
+WRITING = {
+    *("Symbol", "symbols", "Function", "Integer", "Rational", "Sum", "Product", "Eq"),
+    *("sqrt", "log", "exp", "sin", "cos", "sum", "dict", "fraction", "prove"),
+    *("expand", "simplify", "factor", "together", "cancel", "expand_log"),
+    *vars(equations),
+}
+
+
+def is_derived(node: ast.AST, derived: set[str]) -> bool:
+    """Whether code derives something: by a call, from another entry, or from names."""
+
+    def name(node: ast.AST) -> str:
+        return getattr(node, "id", getattr(node, "attr", ""))
+
+    return any(
+        (isinstance(part, ast.Call) and name(part.func) not in WRITING)
+        or (isinstance(part, ast.Subscript) and name(part.value) == "LEDGER")
+        or (isinstance(part, ast.Attribute) and part.attr in ("density", "draw"))
+        or (isinstance(part, ast.Name) and part.id in derived)
+        for part in ast.walk(node)
+    )
+
+
+def typed_in(source: str) -> list[str]:
+    """The labels whose proof has typed in what it claims to derive."""
+    derived: set[str] = set()
+    found = []
+    for line in ast.parse(source).body:
+        if isinstance(line, ast.Assign | ast.AugAssign):
+            targets = getattr(line, "targets", None) or [line.target]
+            names = {n.id for t in targets for n in ast.walk(t) if hasattr(n, "id")}
+            if is_derived(line.value, derived):
+                derived |= names
+            elif isinstance(line, ast.Assign):
+                derived -= names
+        for call in ast.walk(line):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "prove":
+                label, *ends = call.args
+                if not any(is_derived(end, derived) for end in ends):
+                    found.append(label.value)
+    return found
+
+
+def proofs(chapter: int) -> str:
+    """The proof cells of a chapter, in one."""
+    code = witnesses.cells(BY_NUMBER[chapter], "code")
+    tagged = [c.source for c in code if "proof" in c.metadata.get("tags", [])]
+    return "\n".join(tagged)
+
+
+@pytest.mark.parametrize("chapter", range(1, 8))
+def test_a_proof_derives_what_it_proves(chapter):
+    assert typed_in(proofs(chapter)) == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "abar_prev * alpha_t",
+        "sp.simplify(sp.expand(abar_prev * alpha_t))",
+        "a.subs(abar_prev, 1)",
+    ],
+)
+def test_a_typed_in_proof_is_noticed(end):
+    source = f"a = sp.sqrt(alpha_t)\nb = {end}\nprove('alpha-bar-recursion', b)"
+    assert typed_in(source) == ([] if "subs" in end else ["alpha-bar-recursion"])
+    assert typed_in(source.replace("b)", "LEDGER['alpha'].rhs)")) == []
 
 
 def holds_before(equation) -> bool:
