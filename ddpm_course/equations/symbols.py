@@ -63,7 +63,7 @@ abar_s = _positive("abar_s", r"\bar\alpha_s", "share of the variance kept up to 
 sigma_s = _positive(
     "sigma_s", r"\sigma_s", "standard deviation of the noise that a step to $s$ adds"
 )
-eta = _positive("eta", r"\eta", "share of new noise in a step, from 0 (DDIM) to 1")
+eta = _positive("eta", r"\eta", "factor of a step's new noise, from 0 (DDIM) to 1 (ancestral)")
 steepness = _positive("steepness", r"\kappa", "steepness of the sigmoid schedule")
 offset = _positive("offset", r"\delta", "offset of the cosine schedule")
 alpha = _indexed("alpha", r"\alpha_s", "share of the variance kept by step $s$")
