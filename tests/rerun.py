@@ -11,6 +11,7 @@ And figures.py looks whether it shows what it should.
 import base64
 import io
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -119,14 +120,15 @@ def strangers(chapter: NotebookNode, run: NotebookNode) -> list[str]:
 
 def pictures_of(chapter: NotebookNode, run: NotebookNode) -> dict[str, np.ndarray]:
     """The picture of each figure of a chapter, in a run of it."""
-    drawn = drawn_in(chapter, run).items()
-    return {name: pixels(*pictures_in(outputs)) for name, outputs in drawn}
+    pictures = {name: pictures_in(o) for name, o in drawn_in(chapter, run).items()}
+    return {name: pixels(*pngs) for name, pngs in pictures.items() if pngs}
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:
     return np.abs(one - other).mean() if one.shape == other.shape else np.inf
 
 
+@cache
 def pixels(png: str) -> np.ndarray:
     """The mean of each block, in [0, 1]: red, green, blue, and opacity."""
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:
