@@ -196,7 +196,7 @@ def fixed_make_alpha_bar(T):
 
 
 def schedule_is_wrong(program):
-    return bool(program(100)[-1] > 0.01)  # what is left of the image's variance
+    return bool(program(100)[-1] > 0.01)  # what is left of the image
 
 
 def _ends(first: Callable, last: Callable) -> Callable:
@@ -681,10 +681,10 @@ def _predicted(answer: Callable, training: int) -> Any:
         torch.manual_seed(1)
         predicted = answer(network, x, 2)
     modes = {layer.training for layer in network.modules()}
-    if torch.is_tensor(predicted) and torch.equal(predicted, x / 2):
-        if modes != {bool(training)}:
-            mode = "training" if training else "eval"
-            raise Trouble(f"your function doesn't leave the network in {mode} mode.")
+    right = torch.is_tensor(predicted) and torch.equal(predicted, x / 2)
+    if right and modes != {bool(training)}:
+        mode = "training" if training else "eval"
+        raise Trouble(f"your function doesn't leave the network in {mode} mode.")
     return predicted
 
 
@@ -743,7 +743,11 @@ _EVAL = hunt(
     inputs=((1,), (0,)),
     trial=_predicted,
     mistakes={
-        "unchanged": Mistake(predict, "It computes the same as before."),
+        "unchanged": Mistake(
+            predict,
+            "It computes the same as before: no_grad does not turn dropout off, and "
+            "after the call it is too late.",
+        ),
         "left in eval mode": Mistake(
             predict_with_train_off,
             "The answer is right, but the network stays in eval mode, and training "
@@ -762,10 +766,6 @@ _EVAL = hunt(
         "an average": Mistake(
             predict_on_average,
             "An average of several calls is closer, and several times as slow.",
-        ),
-        "too late": Mistake(
-            predict_too_late,
-            "You call eval after the network has answered.",
         ),
     },
 )
@@ -1626,7 +1626,9 @@ def fixed_self_check(denoiser):
     for abar in torch.tensor([0.1, 0.5, 0.9]):
         x0_hat = denoiser(x_t, abar)
         best = torch.tanh(abar.sqrt() * x_t / (1 - abar))
-        if x0_hat.shape != x_t.shape or not torch.allclose(x0_hat, best, atol=1e-3):
+        if x0_hat.shape != x_t.shape:
+            return False
+        if not torch.allclose(x0_hat, best, atol=1e-3):
             return False
     return True
 
