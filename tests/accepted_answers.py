@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 import torch
+from accepted_hunts import HUNTS
 from accepted_pieces import PIECES
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
@@ -521,4 +522,4 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
         ),
     ),
 }
-ACCEPTED |= PIECES
+ACCEPTED |= PIECES | HUNTS

@@ -88,7 +88,7 @@ def says(experiment: Any, suspect: Suspect) -> Any:
             answer = experiment(suspect.program)
     except (Exception, SystemExit) as error:
         raise Trouble(f"with {suspect.what}, {raised(error, 'it')}") from None
-    if isinstance(answer, torch.Tensor | np.ndarray) and np.size(answer) == 1:
+    if isinstance(answer, torch.Tensor | np.ndarray) and answer.shape in ((), (1,)):
         answer = answer.item()
     if answer is None:
         raise Trouble("it returns None: a return is missing.")
