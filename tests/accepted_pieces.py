@@ -66,7 +66,7 @@ def waves_one_by_one(t, dim):
 def waves_numpy(t, dim):
     frequency = np.geomspace(1, 1e-4, dim // 2)
     angle = np.outer(t.numpy(), frequency)
-    return np.hstack([np.sin(angle), np.cos(angle)])
+    return torch.from_numpy(np.hstack([np.sin(angle), np.cos(angle)]))
 
 
 # --- B.4 --------------------------------------------------------------------------
@@ -326,7 +326,8 @@ def guess_expanded(network, alpha_bar, x_t, t):
 def guess_numpy(network, alpha_bar, x_t, t):
     eps = network(x_t, t + torch.zeros(len(x_t), dtype=torch.long)).numpy()
     a = alpha_bar[t].item()
-    return np.clip((x_t.numpy() - (1 - a) ** 0.5 * eps) / a**0.5, -1, 1)
+    x0 = np.clip((x_t.numpy() - (1 - a) ** 0.5 * eps) / a**0.5, -1, 1)
+    return torch.from_numpy(x0)
 
 
 def sample_by_precision(network, alpha_bar, x, rng):
@@ -416,10 +417,10 @@ PIECES: dict[str, tuple[Any, ...]] = {
     "B.1": (
         alpha_bar_by_loop,
         alpha_bar_in_place,
-        lambda T, b, c: np.cumprod([1, *(1 - np.linspace(b, c, T))]),
-        lambda T, b, c: [
-            math.prod((1 - torch.linspace(b, c, T))[:t].tolist()) for t in range(T + 1)
-        ],
+        lambda T, b, c: torch.tensor(np.cumprod([1, *(1 - np.linspace(b, c, T))])),
+        lambda T, b, c: torch.stack(
+            [(1 - torch.linspace(b, c, T))[:t].prod() for t in range(T + 1)]
+        ),
         lambda T, b, c: F.pad(
             (-torch.linspace(b, c, T)).log1p().cumsum(0).exp(), (1, 0), value=1
         ),
@@ -471,7 +472,7 @@ PIECES: dict[str, tuple[Any, ...]] = {
         lambda net, a, x, t, e: (
             (e - net(mixed_one_by_one(a, x, t, e), t)).pow(2).mean((1, 2, 3)).mean()
         ),
-        then(build.noise_loss, float),
+        then(build.noise_loss, torch.Tensor.double),
     ),
     "B.7": (
         step_cleared_last,
@@ -510,7 +511,7 @@ PIECES: dict[str, tuple[Any, ...]] = {
         sample_by_noise,
         sample_with_lists,
         lambda net, a, x, rng: build.sample(net, a.double(), x, rng),
-        then(build.sample, lambda x: x.double().numpy()),
+        then(build.sample, torch.Tensor.double),
     ),
     "B.12": (
         ddim_by_circle,

@@ -18,7 +18,15 @@ from torch.nn import functional as F
 from ddpm_course.exercises import chapter_5
 from ddpm_course.exercises.checker import Exercise, Mistake
 from ddpm_course.exercises.inputs import float64, randn
-from ddpm_course.exercises.trouble import Trouble
+from ddpm_course.exercises.trouble import Trouble, a
+
+
+def _tensor(result: Any) -> Any:
+    """What a piece returned. Raises Trouble unless later pieces can go on with it."""
+    if result is ... or result is None or isinstance(result, Tensor):
+        return result
+    raise Trouble(f"your function returns {a(result)}: later pieces need a tensor.")
+
 
 # --- B.1 --------------------------------------------------------------------------
 
@@ -50,6 +58,10 @@ def _beta_T_not_reached(beta_1: float, beta_T: float, T: int) -> Tensor:
     return beta_1 + (beta_T - beta_1) * torch.arange(T) / T
 
 
+def _run_schedule(make: Any, T: int, beta_1: float, beta_T: float) -> Any:
+    return _tensor(make(T, beta_1, beta_T))
+
+
 _SCHEDULE = Exercise(
     number="B.1",
     title="The schedule",
@@ -60,6 +72,7 @@ _SCHEDULE = Exercise(
     hint="Make the T betas first. Then take a running product, and put the entry of "
     "time 0 in front.",
     inputs=((2, 0.2, 0.5), (4, 0.1, 0.4), (200, 5e-4, 0.1)),
+    trial=_run_schedule,
     mistakes={
         "entry 0 missing": Mistake(
             _alpha_bar_from(first=None),
@@ -143,6 +156,10 @@ def _batch(*times: int, seed: int = 0, size: float = 1.0) -> tuple:
     return _FEW, size * x0, torch.tensor(times), eps
 
 
+def _run_q_sample(mix: Any, alpha_bar: Any, x0: Any, t: Any, eps: Any) -> Any:
+    return _tensor(mix(alpha_bar, x0, t, eps))
+
+
 _Q_SAMPLE = Exercise(
     number="B.2",
     title="Noise in one jump",
@@ -152,6 +169,7 @@ _Q_SAMPLE = Exercise(
     meaning="One line instead of t steps: this is what makes training fast.",
     hint="Look up each image's own alpha_bar, give it the shape (B, 1, 1, 1), and mix.",
     inputs=(_batch(2), _batch(3, 1), _batch(1, 3, 2)),
+    trial=_run_q_sample,
     mistakes={
         "no roots": Mistake(
             _noisy(lambda abar: abar, lambda abar: 1 - abar),
@@ -207,6 +225,10 @@ def time_embedding(t, dim):
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
+def _run_embedding(embed: Any, t: Any, dim: int) -> Any:
+    return _tensor(embed(t, dim))
+
+
 (_FIVE_TWO,) = (e for e in chapter_5.EXERCISES if e.number == "5.2")
 
 _EMBEDDING = replace(
@@ -215,6 +237,7 @@ _EMBEDDING = replace(
     title="The clock",
     reference=time_embedding,
     meaning="The network can now tell every time from every other.",
+    trial=_run_embedding,
 )
 
 
@@ -231,8 +254,8 @@ class ResidualBlock(nn.Module):
         self.time = nn.Linear(c_time, c_out)
         self.norm_2 = nn.GroupNorm(4, c_out)
         self.conv_2 = nn.Conv2d(c_out, c_out, 3, padding=1)
-        nn.init.zeros_(self.conv_2.weight)
-        nn.init.zeros_(self.conv_2.bias)
+        for weight in self.conv_2.parameters():
+            nn.init.zeros_(weight)
         self.skip = nn.Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 
     def forward(self, x, time):
@@ -520,7 +543,13 @@ def _simple_network(x: Tensor, t: Tensor) -> Tensor:
 
 
 def _run_loss(loss: Any, alpha_bar: Any, x0: Any, t: Any, eps: Any) -> Any:
-    return loss(_simple_network, alpha_bar, x0, t, eps)
+    scale = nn.Parameter(float64(1.0))
+    result = _tensor(
+        loss(lambda x, t: scale * _simple_network(x, t), alpha_bar, x0, t, eps)
+    )
+    if isinstance(result, Tensor) and not result.requires_grad:
+        raise Trouble("your loss has no gradient: return the tensor as it is.")
+    return result
 
 
 _LOSS = Exercise(
@@ -732,7 +761,7 @@ def _rebound(
     average: nn.Module, network: nn.Module, step: int, decay: float = 0.99
 ) -> None:
     for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
-        mean = decay * mean + (1 - decay) * weight
+        mean = decay * mean + (1 - decay) * weight  # type: ignore[assignment]
 
 
 def _run_average(update: Any, step: int, decay: float) -> Any:
@@ -847,7 +876,8 @@ def _training(
 
 def _run_training(run: Any, steps: int, lr: float) -> Any:
     """The weights of the average and of the network, the losses, the batches drawn."""
-    network, drawn = _Tiny(), []
+    network = _Tiny()
+    drawn: list[int] = []
 
     def draw() -> tuple:
         drawn.append(len(drawn))
@@ -951,7 +981,7 @@ def _guess(
 
 
 def _run_guess(guess: Any, alpha_bar: Any, x_t: Any, t: Any) -> Any:
-    return guess(_simple_network, alpha_bar, x_t, t)
+    return _tensor(guess(_simple_network, alpha_bar, x_t, t))
 
 
 _X_T = randn(2, 1, 1, 2, seed=3)
@@ -1054,7 +1084,7 @@ def _ancestral(
 
 def _run_sampling(run: Any, alpha_bar: Any, x: Any, seed: int) -> Any:
     rng = torch.Generator().manual_seed(seed)
-    return run(_simple_network, alpha_bar, x, rng)
+    return _tensor(run(_simple_network, alpha_bar, x, rng))
 
 
 _START = randn(2, 1, 1, 2, seed=5).float()
@@ -1172,7 +1202,7 @@ def _skipping(
 
 
 def _run_ddim(run: Any, alpha_bar: Any, x: Any, times: Any) -> Any:
-    return run(_simple_network, alpha_bar, x, times)
+    return _tensor(run(_simple_network, alpha_bar, x, times))
 
 
 _DDIM = Exercise(
