@@ -435,7 +435,7 @@ def solved(student, source):
     for stub, check in pairwise(student.cells):
         if "exercise-stub" in stub.metadata.get("tags", []):
             number, answer = re.search(
-                r'(?:check|use)\("([\w.]+)", (\w+)\)', check.source
+                r'(?:check|use)\("([\w.]+)", (\w+|\(.+\))\)', check.source
             ).groups()
             name, code = solutions.pop(number)
             stub, check = deepcopy(stub), deepcopy(check)

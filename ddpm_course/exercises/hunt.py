@@ -145,7 +145,7 @@ def hunt(
     def judged(answer: Any) -> Verdict:
         if answer is ...:
             answer = (..., ...)
-        if not isinstance(answer, tuple | list) or len(answer) != 2:
+        if not isinstance(answer, tuple) or len(answer) != 2:
             raise Trouble(
                 f"your answer is {a(answer)}: expected two functions in parentheses, "
                 "the experiment and the repaired program."
