@@ -100,12 +100,13 @@ class References:
         return pages.source(ids)
 
     def image(self, path: str) -> str:
-        """A drawing of ``_static`` as a data URI, in PNG: Colab shows no SVG."""
-        drawing = Path(self.app.srcdir) / "book" / path
-        png = drawing.parent / "png" / f"{drawing.stem}.png"
-        if not (drawing.is_file() and png.is_file()):
-            raise Unresolved(f"no picture {path!r}, or none in PNG: run drawings.py")
-        return f"data:image/png;base64,{b64encode(png.read_bytes()).decode()}"
+        """A picture of ``_static`` as a data URI; drawings as PNG: Colab shows no SVG."""
+        picture = Path(self.app.srcdir) / "book" / path
+        if picture.suffix == ".svg":
+            picture = picture.parent / "png" / f"{picture.stem}.png"
+        if picture.suffix != ".png" or not picture.is_file():
+            raise Unresolved(f"no picture {path!r} in PNG: for an SVG run drawings.py")
+        return f"data:image/png;base64,{b64encode(picture.read_bytes()).decode()}"
 
     def _target(self, label: str) -> tuple[str, str]:
         if label not in self.std.anonlabels:
