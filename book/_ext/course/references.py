@@ -100,7 +100,7 @@ class References:
         return pages.source(ids)
 
     def image(self, path: str) -> str:
-        """A picture of ``_static`` as a data URI; drawings as PNG: Colab shows no SVG."""
+        """A picture of ``_static`` as a data URI, in PNG: Colab shows no SVG."""
         picture = Path(self.app.srcdir) / "book" / path
         if picture.suffix == ".svg":
             picture = picture.parent / "png" / f"{picture.stem}.png"
