@@ -323,6 +323,21 @@ def test_the_reference_is_used_until_an_answer_is_right(answer, verdict, capsys)
     assert text.endswith("\nGoing on with ours until yours is right.\n")
 
 
+@pytest.mark.parametrize("form", [torch.Tensor.numpy, torch.Tensor.tolist])
+def test_a_right_answer_that_later_cells_could_not_use_is_not_used(form, capsys):
+    def without_gradient(time, table, y):
+        return form(reference("7.6")(time, table, y).detach())
+
+    assert use("7.6", without_gradient) is reference("7.6")
+    text = said(capsys)
+    assert text.startswith("7.6: correct.")
+    assert text.endswith(
+        "Going on with ours: the table is to be learned, and yours passes no gradient."
+    )
+    for answer in (reference("7.6"), ACCEPTED["7.6"][1]):
+        assert use("7.6", answer) is answer
+
+
 @pytest.mark.parametrize("answer", [..., lambda *a: a[1]])
 def test_strict_mode_uses_no_reference(answer, monkeypatch):
     monkeypatch.setenv("DDPM_STRICT", "1")

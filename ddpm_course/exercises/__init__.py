@@ -56,16 +56,21 @@ def use(
         number, answer, hint, seconds: As in ``check``.
 
     Returns:
-        The answer itself if it is right, else the reference.
+        The answer itself if it is right and later cells can work with it, else the
+        reference.
 
     Raises:
         AssertionError: As ``check`` does.
         KeyError: If there is no such exercise.
     """
-    correct = _tell(number, answer, hint, seconds)
-    ours = "Going on with ours until yours is right."
-    print("Going on with your own." if correct else ours)
-    return answer if correct else reference(number)
+    if not _tell(number, answer, hint, seconds):
+        print("Going on with ours until yours is right.")
+    elif unfit := find(number).unfit(answer):
+        print(session.wrapped(f"Going on with ours: {unfit}."))
+    else:
+        print("Going on with your own.")
+        return answer
+    return reference(number)
 
 
 def _tell(number: str, answer: Any, level: int | None, seconds: float) -> bool:

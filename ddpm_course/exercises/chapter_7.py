@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import sympy as sp
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ddpm_course.equations import (
     abar_prev,
@@ -602,8 +602,19 @@ def _condition(
     return joined
 
 
+def _unlearnable(condition: Callable) -> str:
+    """Whether the network of the chapter can learn its table through an answer."""
+    table = nn.Parameter(randn(11, 2))
+    try:
+        learns = condition(randn(3, 2), table, torch.tensor([0, 9, -1])).requires_grad
+    except Exception:
+        learns = False
+    return "" if learns else "the table is to be learned, and yours passes no gradient"
+
+
 _CONDITION = Exercise(
     number="7.6",
+    unfit=_unlearnable,
     title="A label for the network",
     difficulty="medium",
     minutes=20,

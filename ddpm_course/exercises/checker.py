@@ -42,6 +42,7 @@ class Exercise:
             smallest first. They are printed, so keep their numbers short.
         trial: Called as ``trial(answer, *inputs)`` to run an answer that is not simply
             called on the inputs: a class, or a function that changes a network.
+        unfit: Says why later cells can't go on with a right answer, or "".
         judged: Called as ``judged(answer)`` if the answer has parts to be judged one by
             one (see ``hunt``).
     """
@@ -56,6 +57,7 @@ class Exercise:
     mistakes: dict[str, Mistake]
     inputs: tuple[tuple, ...] = ()
     trial: Callable | None = None
+    unfit: Callable[[Any], str] = lambda answer: ""
     judged: Callable[[Any], "Verdict"] | None = None
 
 
