@@ -1302,3 +1302,84 @@ def sampling_labels(figure):
         variety[ax.get_title()] = images.var(0).mean()
     assert variety["$w = 1$"] > 1.1 * variety["$w = 3$"]
     assert place(figure.axes[0])[1] > place(figure.axes[1])[1]
+
+
+# --- find the bug -----------------------------------------------------------------
+
+
+@shows
+def bugs_widths(figure):
+    (ax,) = figure.axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    steps, repaired = points(curve(ax, "both repaired"))
+    narrow, wide = (points(curve(ax, name))[1] for name in ("F.1", "F.9"))
+    assert steps.tolist() == [10, 20, 50, 100, 200, 500]
+    assert rising(repaired) and equal(repaired[-1], 1, 0.02)
+    assert falling(narrow) and rising(wide) and (narrow < repaired).all()
+    assert (repaired < wide).all() and narrow[-1] < 0.1 and wide[-1] > 3
+    variance = 1.0  # ten steps with β̃, in plain numbers
+    levels = alpha_bar(LINEAR, range(0, 1001, 100))
+    for b, a in zip(levels[-2::-1], levels[:0:-1], strict=True):
+        exact = a**0.5 * 0.25 / (a * 0.25 + 1 - a)
+        gain = b**0.5 * (1 - a / b) * exact + (a / b) ** 0.5 * (1 - b)
+        variance = (gain / (1 - a)) ** 2 * variance
+        variance += (1 - a / b) * (1 - b) / (1 - a)
+    assert equal(repaired[0], variance**0.5 / 0.5)
+
+
+@shows
+def bugs_clouds(figure):
+    cells = {
+        (s.rowspan.start, s.colspan.start): ax
+        for s, ax in ((ax.get_subplotspec(), ax) for ax in figure.axes)
+    }
+    assert [cells[0, i].get_title() for i in range(4)] == ["F.2", "F.3", "F.8", "F.10"]
+    assert [cells[i, 0].get_ylabel() for i in range(2)] == ["as it is", "repaired"]
+    (top, bottom) = (
+        [np.array(points(cells[row, i].lines[0])) for i in range(4)] for row in (0, 1)
+    )
+    right = [(cloud[0][0] > 0).mean() for cloud in (top, bottom)]
+    assert right[0] < 0.67 < 0.72 < right[1] < 0.76  # it is 0.74
+    for i, spread in ((1, 0.12), (2, 0.2)):
+        bad, good = (nearest_of_ring(cloud[i]).mean() for cloud in (top, bottom))
+        assert bad > 1.2 * good and good < spread
+    edge = [(abs(abs(x[3]).max(0) - 1) < 0.01).mean() for x in (top, bottom)]
+    assert edge[0] > 0.9 > 0.6 > edge[1]
+    off = [abs(np.hypot(*x[3]) - 1).mean() for x in (top, bottom)]
+    assert off[0] > 0.2 > 0.02 > off[1]
+
+
+def nearest_of_ring(cloud: np.ndarray) -> np.ndarray:
+    """How far points are from the nearest of the eight means of the ring."""
+    means = GaussianMixture.ring().means.numpy()
+    return np.linalg.norm(cloud.T[:, None] - means, axis=2).min(1)
+
+
+@shows
+def bugs_average(figure):
+    clean = shown(data.photo(64))
+    _, titles, (images,) = grid(figure)
+    assert titles == ["1 step", "300 steps", "1000 steps", "3000 steps"]
+    assert rising([like(image, clean) for image in images])
+    assert like(images[0], clean) < 0.1 and like(images[-1], clean) > 0.95
+    assert all(like(image, clean) > like(image, clean[::-1]) for image in images[1:])
+
+
+@shows
+def bugs_quiet(figure):
+    (ax,) = figure.axes
+    spread, one = ax.lines
+    assert (points(one)[1] == 1).all()
+    names = {text.get_text(): text for text in ax.texts}
+    assert color(names[r"$\hat{\varepsilon}$"]) == color(spread)
+    assert ax.get_xlabel() == r"$\bar\alpha_t$"
+    pair = GaussianMixture.of_points(torch.tensor([[1.0], [-1.0]]))
+    x = torch.linspace(-6, 6, 2001, dtype=torch.float64)
+    for abar in (0.1, 0.3, 0.6, 0.9):
+        t = int((LINEAR.alpha_bar - abar).abs().argmin())
+        a = LINEAR.alpha_bar[t].item()
+        density = norm.pdf(x, a**0.5, (1 - a) ** 0.5)
+        hat = pair.eps_mean(LINEAR, x[:, None], t)[:, 0].numpy()
+        # the mirror image of a mode has the same square
+        square = (density * hat**2).sum() * (x[1] - x[0]).item()
+        assert equal(at(spread, a), square**0.5, 0.02)

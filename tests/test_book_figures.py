@@ -17,7 +17,10 @@ from drawn import KIND, picture
 from figures import CHECKS, fault, name_of
 from PIL import Image, ImageOps
 from rerun import strangers
-from witnesses import BY_NUMBER, CHAPTERS
+from witnesses import BY_NUMBER, CHAPTERS, PAGES
+
+#: The pages whose figures are read back.
+PICTURED = [*CHAPTERS, PAGES["F"]]
 
 
 def cells(path):
@@ -25,7 +28,7 @@ def cells(path):
 
 
 def test_each_figure_has_its_check():
-    names = [name_of(cell) for path in CHAPTERS for cell in cells(path)]
+    names = [name_of(cell) for path in PICTURED for cell in cells(path)]
     assert sorted(filter(None, names)) == sorted(CHECKS)
 
 
@@ -50,7 +53,7 @@ FROM_ELSEWHERE = {
 
 def figures_and_sources():
     """Each figure's name and cell, with the next one if it is that which prints."""
-    for path in CHAPTERS:
+    for path in PICTURED:
         code = [cell for cell in cells(path) if cell.cell_type == "code"]
         for k, cell in enumerate(code):
             if name_of(cell):
