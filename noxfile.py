@@ -17,7 +17,8 @@ ROOT = Path(__file__).parent
 NOTEBOOKS = sorted(ROOT.glob("book/*.ipynb"))
 PINS = ("-c", "constraints.txt")
 # One thread: results of convolutions differ with the number of threads.
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+# And no progress with exercises is noted in your home.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "DDPM_PROGRESS": ""}
 
 
 @nox.session

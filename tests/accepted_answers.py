@@ -9,7 +9,7 @@ import sympy as sp
 import torch
 from accepted_hunts import HUNTS
 from accepted_pieces import PIECES
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
@@ -56,6 +56,26 @@ def in_float32(number: str) -> Callable:
     return lambda *arguments: reference(number)(*map(short, arguments))
 
 
+# --- chapters 1 and 2 -------------------------------------------------------------
+
+
+def cosine_by_the_double_angle(T, s, max_beta):
+    """cos² x is (1 + cos 2x) / 2."""
+    t = np.arange(T + 1)
+    alpha_bar = 1 + np.cos((t / T + s) / (1 + s) * np.pi)
+    return np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], max_beta)
+
+
+def kl_numpy(mean_1, var_1, mean_2, var_2):
+    """By the standard deviations, image by image."""
+    rows = []
+    for m_1, v_1, m_2, v_2 in zip(mean_1, var_1, mean_2, var_2, strict=True):
+        ratio, distance = v_1.sqrt() / v_2.sqrt(), (m_1 - m_2) / v_2.sqrt()
+        each = (ratio**2 + distance**2 - 1) / 2 - ratio.log()
+        rows.append(each.sum().item())
+    return np.array(rows)
+
+
 # --- chapter 3 --------------------------------------------------------------------
 
 
@@ -95,6 +115,16 @@ def mixture_by_densities(abar, weights, means, stds, x_t):
         answer += density * (mean / std**2 + a**0.5 * x / (1 - a)) / precision
         total += density
     return answer / total
+
+
+def mixture_number_by_number(abar, weights, means, stds, x_t):
+    answer = []
+    for x in x_t:
+        v = abar * stds**2 + 1 - abar
+        joint = weights * Normal(abar.sqrt() * means, v.sqrt()).log_prob(x).exp()
+        mean = (means * (1 - abar) + abar.sqrt() * stds**2 * x) / v
+        answer.append((joint * mean).sum() / joint.sum())
+    return torch.stack(answer)
 
 
 # --- chapter 5 --------------------------------------------------------------------
@@ -140,6 +170,16 @@ def count_collected(c_in, c_out, c_time):
     return both + (c_in != c_out) * (c_in + 1) * c_out
 
 
+def block(c_in, c_out, c_time):
+    """The layers of a residual block."""
+    layers = [nn.GroupNorm(1, c_in), nn.Conv2d(c_in, c_out, 3)]
+    layers += [nn.Linear(c_time, c_out), nn.GroupNorm(1, c_out)]
+    layers += [nn.Conv2d(c_out, c_out, 3)]
+    if c_in != c_out:
+        layers.append(nn.Conv2d(c_in, c_out, 1))
+    return nn.ModuleList(layers).parameters()
+
+
 def attention_pixel_by_pixel(q, k, v):
     rows = []
     for query in q:
@@ -169,6 +209,16 @@ def step_by_autograd(alpha_bar, theta, x0, t, eps, lr):
     loss.backward()
     optimizer.step()
     return theta
+
+
+def step_by_gradient(alpha_bar, theta, x0, t, eps, lr):
+    """With the gradient of the argument itself."""
+    theta.requires_grad_(True)
+    x_t = reference("1.4")(alpha_bar, x0[..., None, None], t, eps[..., None, None])
+    x_t = x_t[..., 0, 0]
+    loss = (theta[t][:, None] * x_t - x0).pow(2).sum(1).mean()
+    (gradient,) = torch.autograd.grad(loss, theta)
+    return theta - lr * gradient
 
 
 def step_numpy(alpha_bar, theta, x0, t, eps, lr):
@@ -286,6 +336,9 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
             (1 - beta[t]).sqrt().to(torch.bfloat16) * x.to(torch.bfloat16)
             + beta[t].sqrt().to(torch.bfloat16) * eps.to(torch.bfloat16)
         ),
+        lambda beta, x, t, eps: torch.lerp(
+            (1 - beta[t]).sqrt() * x, (1 - beta[t]).sqrt() * x + eps, beta[t].sqrt()
+        ),
     ),
     "1.3": (
         b_3 + a_3 * b_2 + a_3 * a_2 * b_1,
@@ -314,6 +367,10 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
             abar.sqrt().numpy()[t].reshape(-1, 1, 1, 1) * x0.numpy()
             + (1 - abar).sqrt().numpy()[t].reshape(-1, 1, 1, 1) * eps.numpy()
         ),
+        lambda abar, x0, t, eps: (
+            abar[t].sqrt() * x0.movedim(0, -1)
+            + (1 - abar[t]).sqrt() * eps.movedim(0, -1)
+        ).movedim(-1, 0),
     ),
     "1.5": (
         260.0,
@@ -334,24 +391,29 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
         ],
         then("1.6", Tensor.numpy),
         then("1.6", Tensor.float),
+        cosine_by_the_double_angle,
+        then("1.6", Tensor.tolist),
     ),
     "2.1": (
         (q_0(T) / q_0(1)) * (q_0(T - 1) / q_0(2)),
         sp.exp(sp.log(q_0(T)) + sp.log(q_0(T - 1)) - sp.log(q_0(1)) - sp.log(q_0(2))),
         1 / (q_0(2) * q_0(1) / (q_0(T - 1) * q_0(T))),
         sp.Product(q_0(s) / q_0(s - 2), (s, 3, T)),
+        sp.Product(q_0(s), (s, 3, T)) / sp.Product(q_0(s), (s, 1, T - 2)),
     ),
     "2.2": (
         (sp.log(1 - abar_T) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
         sp.expand(reference("2.2")),
         sp.log(sp.sqrt(1 - abar_T)) + abar_T * (1 + x_0**2) / (2 * (1 - abar_T)),
         (-sp.log(1 / (1 - abar_T)) + (1 + abar_T * x_0**2) / (1 - abar_T) - 1) / 2,
+        (sp.log(1 - abar_T) + abar_T / (1 - abar_T) * (1 + x_0**2)) / 2,
     ),
     "2.4": (
         sp.expand(betatilde_t + square),
         betatilde_t + (mu_theta - mu_tilde) ** 2,
         (betatilde_t**2 - square**2) / (betatilde_t - square),
         betatilde_t * (1 + square / betatilde_t),
+        betatilde_t + mu_tilde * (mu_tilde - 2 * mu_theta) + mu_theta**2,
     ),
     "2.5": (
         lambda p, m, d, shape: (
@@ -385,12 +447,18 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
                 for i in range(len(gaussians[0]))
             ]
         ).float(),
+        in_float32("2.6"),
+        kl_numpy,
     ),
     "3.1": (
         lambda m, v, n, w: ((m * w + n * v) / (v + w), v * w / (v + w)),
         lambda m, v, n, w: [m + v / (v + w) * (n - m), (1 - v / (v + w)) * v],
         lambda m, v, n, w: torch.tensor([m / v + n / w, 1]) / (1 / v + 1 / w),
         then("3.1", lambda pair: tuple(torch.tensor(pair))),
+        lambda m, v, n, w: (
+            np.average([m, n], weights=[1 / v, 1 / w]),
+            1 / (1 / v + 1 / w),
+        ),
     ),
     "3.2": (
         lambda b, a, t: 1 / ((1 - b[t]) / b[t] + 1 / (1 - a[t - 1])),
@@ -401,6 +469,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
             b[t].item() * (1 - (1 - b[:t]).prod().item()) / (1 - a[t].item())
         ),
         lambda b, a, t: (b * (1 - a.roll(1)) / (1 - a))[t] if t > 1 else 0.0,
+        lambda b, a, t: b[t] - b[t] ** 2 * a[t - 1] / (1 - a[t]),
     ),
     "3.3": (
         mean_by_precision,
@@ -418,6 +487,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
             b[t - 1].sqrt() * x0
             + a[t].sqrt() * (1 - b[t - 1]) / (1 - b[t]) * (x_t - b[t].sqrt() * x0)
         ).numpy(),
+        in_float32("3.3"),
     ),
     "3.4": (
         1 / (1 / b_1 + a_2 * a_3 / (1 - a_2 * a_3)),
@@ -434,6 +504,10 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
             reference("3.3")(a, b, sign * torch.ones_like(x), x, t)
             / (1 + torch.exp(-2 * sign * b[t].sqrt() * x / (1 - b[t])))
             for sign in (1.0, -1.0)
+        ),
+        in_float32("3.5"),
+        guess(
+            lambda x, abar: 1 - 2 / (1 + torch.exp(2 * abar.sqrt() * x / (1 - abar)))
         ),
     ),
     "4.2": (
@@ -459,18 +533,29 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
         mixture_by_densities,
         then("4.5", Tensor.numpy),
         then("4.5", lambda mean: mean[:, None][:, 0].float()),
+        in_float32("4.5"),
+        mixture_number_by_number,
     ),
     "5.1": (
         grow,
         lambda size, levels: size + -size % 2 ** (levels - 1),
         lambda size, levels: -(-size >> (levels - 1)) << (levels - 1),
         lambda size, levels: np.ceil(size / 2 ** (levels - 1)) * 2 ** (levels - 1),
+        lambda size, levels: math.ceil(size / 2 ** (levels - 1)) * 2 ** (levels - 1),
     ),
-    "5.2": (embedding_numpy, embedding_by_logarithm, embedding_entry_by_entry),
+    "5.2": (
+        embedding_numpy,
+        embedding_by_logarithm,
+        embedding_entry_by_entry,
+        in_float32("5.2"),
+        then("5.2", Tensor.numpy),
+    ),
     "5.3": (
         count_collected,
         count_from_shapes,
         lambda c_in, c_out, c_time: np.int64(count_collected(c_in, c_out, c_time)),
+        lambda *channels: sum(p.numel() for p in block(*channels)),
+        then("5.3", torch.tensor),
     ),
     "5.4": (
         attention_pixel_by_pixel,
@@ -479,15 +564,35 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
             q[None], k[None], v[None]
         )[0],
         lambda q, k, v: torch.softmax((q / len(q[0]) ** 0.5) @ k.T, dim=-1) @ v,
+        in_float32("5.4"),
     ),
-    "6.3": ((M * D) ** -1, 1 / M / D, D / (M * D**2), sp.sqrt(1 / (M * D) ** 2)),
-    "6.4": (step_by_autograd, step_numpy, then("6.4", Tensor.float)),
-    "6.5": (693.0, sp.Integer(693), np.int64(693), torch.tensor([693])),
+    "6.3": (
+        (M * D) ** -1,
+        1 / M / D,
+        D / (M * D**2),
+        sp.sqrt(1 / (M * D) ** 2),
+        sp.exp(-sp.log(M * D)),
+    ),
+    "6.4": (
+        step_by_autograd,
+        step_numpy,
+        then("6.4", Tensor.float),
+        step_by_gradient,
+        in_float32("6.4"),
+    ),
+    "6.5": (
+        693.0,
+        sp.Integer(693),
+        np.int64(693),
+        torch.tensor([693]),
+        math.ceil(math.log(0.5) / math.log(0.999)),
+    ),
     "7.2": (
         chain_numpy,
         chain_by_noise,
         in_float32("7.2"),
         then("7.2", Tensor.tolist),
+        then("7.2", Tensor.numpy),
     ),
     "7.3": (
         sp.expand((x_t - on_noise * eps_hat) / sp.sqrt(alpha_t)) + z * sigma_t,
@@ -509,6 +614,7 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
         skip_on_the_circle,
         in_float32("7.5"),
         skip_by_the_posterior,
+        then("7.5", Tensor.tolist),
     ),
     "7.6": (
         label_by_label,

@@ -103,8 +103,8 @@ def test_every_page_of_the_book_with_exercises_has_a_group():
 
 @each_exercise
 def test_exercise_is_complete(exercise):
-    assert len(exercise.mistakes) >= 5
-    assert len(ACCEPTED[exercise.number]) >= 3
+    assert len(exercise.mistakes) >= 8
+    assert len(ACCEPTED[exercise.number]) >= 5
     assert exercise.difficulty in ("easy", "medium", "hard")
     assert 0 < exercise.minutes <= 30
     assert exercise.title and exercise.meaning and exercise.hint
@@ -393,7 +393,10 @@ def _forgets_a_case(beta, x_prev, t, eps):
                 (_exits, "your function raises SystemExit"),
                 (_stops_at_the_end, "your function raises ValueError"),
                 (lambda *a: right_step(*a).sum(), "has shape (), expected (2, 3)"),
-                (lambda *a: right_step(*a)[None], "has shape (1, 2, 3), expected (2, 3)"),
+                (
+                    lambda *a: right_step(*a)[None],
+                    "has shape (1, 2, 3), expected (2, 3)",
+                ),
                 (lambda *a: right_step(*a).long(), "dtype int64"),
                 (lambda *a: right_step(*a) / 0, "contains nan or inf"),
                 (lambda *a: -right_step(*a), "except for the sign"),
@@ -525,7 +528,7 @@ def test_expressions_are_equal_under_the_relations(left, right):
 def test_no_two_symbols_are_alike_by_chance():
     """The random points tell every two symbols apart."""
     symbols = [n.symbol for n in NOTATION.values() if n.symbol.is_Symbol]
-    values = {symbol: evaluate(symbol, symbol, ()) for symbol in symbols}
+    values = {symbol: [*evaluate(symbol, symbol, ())] for symbol in symbols}
     for left, right in combinations(symbols, 2):
         pairs = zip(values[left], values[right], strict=True)
         assert not all(agree(a, b, 1.0) for a, b in pairs), (left, right)

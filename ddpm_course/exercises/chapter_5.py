@@ -32,7 +32,8 @@ _SIZE = Exercise(
         *((size, 2) for size in (2, 3)),
         *((size, 3) for size in range(5, 9)),
         *((size, 4) for size in range(25, 33)),
-        *((5, 1), (28, 3), (8, 2), (224, 6), (225, 6), (1, 3)),
+        *((size, 1) for size in range(1, 10)),
+        *((28, 3), (8, 2), (5, 4), (33, 5), (224, 6), (225, 6), (1, 3)),
     ),
     mistakes={
         "one level too many": Mistake(
@@ -212,6 +213,7 @@ _COUNT = Exercise(
     "layer for the time, and the skip. Which of them have biases?",
     inputs=(
         *((1, 1, 1), (1, 2, 1), (2, 1, 3), (3, 5, 7), (5, 5, 7)),
+        *((2, 3, 4), (4, 4, 5), (4, 2, 2)),
         *((32, 32, 128), (32, 64, 128), (96, 64, 128)),
     ),
     mistakes={

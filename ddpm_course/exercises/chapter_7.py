@@ -467,6 +467,8 @@ _SKIP = Exercise(
         *((_ALPHA_BAR[:4], *randn(2, 1, 1), t, s) for t, s in ((2, 1), (3, 1), (1, 0))),
         *((_ALPHA_BAR, *randn(2, 2, 3), t, s) for t in range(1, 6) for s in range(t)),
         (_ALPHA_BAR, *randn(2, 1, 5), 3, 0),
+        (_ALPHA_BAR[:2], *randn(2, 1, 1), 1, 0),
+        (torch.cat([_ALPHA_BAR, float64(0.02)]), *randn(2, 1, 2), 6, 5),
     ),
     mistakes={
         "t - 1 for s": Mistake(

@@ -6,7 +6,7 @@ same as that mistake.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,7 +122,7 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
     if exercise.trial:
         exercise, answer = _plain(exercise, exercise.trial, answer)
     kind, inputs, number = exercise.reference, exercise.inputs, exercise.number
-    got = [...] if answer is ... else evaluate(kind, answer, inputs)
+    got = [...] if answer is ... else list(evaluate(kind, answer, inputs))
     if any(one is ... for one in got):
         return Verdict(
             "open",
@@ -131,10 +131,10 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
                 "the three dots, run that cell, then this one."
             ),
         )
-    want = evaluate(kind, exercise.reference, inputs)
+    want = list(evaluate(kind, exercise.reference, inputs))
     scale = scale_of(want)
 
-    def same(values: list) -> bool:
+    def same(values: Iterable) -> bool:
         return all(agree(g, v, scale) for g, v in zip(got, values, strict=True))
 
     if same(want):

@@ -74,6 +74,7 @@ def text(expression: sp.Expr) -> str:
     return str(expression.xreplace(plain))
 
 
+@cache
 def number(expression: sp.Expr, point: int) -> float:
     """The value of an expression at a point."""
     symbols = values(point)

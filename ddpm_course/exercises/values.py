@@ -10,7 +10,7 @@ import inspect
 import re
 import sysconfig
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
@@ -37,15 +37,15 @@ class Values:
         return 1e-2 if self.dtype in ("float16", "bfloat16") else 1e-5
 
 
-def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> list:
-    """Evaluate an answer.
+def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> Iterator:
+    """Evaluate an answer, one trial or point after the other.
 
     Args:
         reference: The right answer, which shows what kind is expected.
         answer: Anything.
         inputs: The arguments of each trial of a function.
 
-    Returns:
+    Yields:
         Values, one for each trial or point. A trial of a function that fails gives a
         Trouble, and one that returns ``...`` gives that.
 
@@ -54,17 +54,19 @@ def evaluate(reference: Any, answer: Any, inputs: Sequence[tuple]) -> list:
     """
     if isinstance(reference, sp.Expr):
         expression = expressions.read(answer)
-        numbers = [expressions.number(expression, p) for p in expressions.POINTS]
-        return [Values(np.array(n), "float64") for n in numbers]
-    if callable(reference):
+        for point in expressions.POINTS:
+            yield Values(np.array(expressions.number(expression, point)), "float64")
+    elif callable(reference):
         if not callable(answer) or isinstance(answer, sp.Basic):
             raise Trouble(
                 f"your answer is {a(answer)}: give the function itself, its name "
                 "without parentheses."
             )
-        return [_call(reference, answer, arguments) for arguments in inputs]
-    values, shape = _array(answer), _array(reference).array.shape
-    return [Values(_fit(values.array, shape), values.dtype)]
+        for arguments in inputs:
+            yield _call(reference, answer, arguments)
+    else:
+        values, shape = _array(answer), _array(reference).array.shape
+        yield Values(_fit(values.array, shape), values.dtype)
 
 
 def agree(left: Values | Trouble, right: Values | Trouble, scale: float) -> bool:
