@@ -75,6 +75,9 @@ MEASURE = """() => {
     typeset: body.querySelectorAll('mjx-container').length,
     broken: broken.map(e => e.textContent),
     raw: left,
+    stretched: [...body.querySelectorAll('img')].filter(i => i.naturalWidth &&
+      Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.03
+    ).map(i => i.src.slice(-60)),
     noAlt: [...document.images].filter(i => !i.alt.trim()).map(i => i.src),
   };
 }"""
@@ -96,6 +99,7 @@ def test_every_page(browser, site, pages, width, schemes):
                 assert seen["typeset"] >= seen["formulas"], where
                 assert (seen["broken"], seen["raw"]) == ([], []), where
                 assert seen["noAlt"] == [], where
+                assert seen["stretched"] == [], where
         assert trouble == [], path
 
 
