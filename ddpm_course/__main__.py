@@ -281,7 +281,7 @@ def _network(add: Add, folder: str) -> None:
         "--sampler",
         choices=drawing.SAMPLERS,
         default="ancestral",
-        help="which sampling step",
+        help="which sampling step; heun calls the network twice in each but the last",
     )
     add(
         "--variance",

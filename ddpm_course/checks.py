@@ -81,6 +81,25 @@ def _outside(name: str, t: int, first: int, T: int) -> str:
     )
 
 
+def check_signal(schedule: NoiseSchedule, t: int | Tensor) -> None:
+    """Raise ValueError if ᾱ_t is 0: then x_t and ε do not tell x_0.
+
+    Only at t = T of a schedule with ``zero_terminal_snr``. On a GPU the values of a
+    tensor aren't read.
+    """
+    if schedule.numbers[-1] > 0:
+        return
+    if isinstance(t, Tensor):
+        at_T = t.device.type == "cpu" and bool((t == schedule.T).any())
+    else:
+        at_T = t == schedule.T
+    if at_T:
+        raise ValueError(
+            f"t={schedule.T}: alpha_bar is 0 there, so x_t holds no data and eps (or a "
+            "score) does not tell x_0; use a network that predicts v or x_0"
+        )
+
+
 def check_earlier(schedule: NoiseSchedule, t: int | Tensor, s: int | Tensor) -> None:
     """Raise unless ``s`` is a time in 0 … T before ``t``, element by element."""
     if type(t) is int and type(s) is int and 0 <= s < t:

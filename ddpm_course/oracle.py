@@ -188,8 +188,9 @@ class GaussianMixture:
         means = self.means.flatten(1)
         # ‖x - √ᾱ m‖ = √ᾱ ‖x / √ᾱ - m‖, so one set of means serves the whole batch. The
         # faster way, by a matrix product, would lose the digits of near points.
-        distance = abar.sqrt() * torch.cdist(
-            x.double().flatten(1) / abar.sqrt(),
+        signal = abar.sqrt().clamp(min=1e-100)  # also where ᾱ_T is 0
+        distance = signal * torch.cdist(
+            x.double().flatten(1) / signal,
             means,
             compute_mode="donot_use_mm_for_euclid_dist",
         )

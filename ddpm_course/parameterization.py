@@ -23,6 +23,7 @@ from ddpm_course.checks import (
     check_form,
     check_network,
     check_shape,
+    check_signal,
     check_time,
     is_finite,
 )
@@ -49,6 +50,7 @@ def x0_from_eps(
     Errors of ε are multiplied by √((1 - ᾱ_t) / ᾱ_t): ill-conditioned near t = T.
     """
     signal, noise = _signal_and_noise(schedule, t, x_t=x_t, eps=eps)
+    check_signal(schedule, t)
     return (x_t - noise * eps) / signal
 
 
@@ -98,6 +100,7 @@ def x0_from_score(
 ) -> Tensor:
     """x_0 from x_t and the score (equation ``tweedie``)."""
     signal, noise = _signal_and_noise(schedule, t, x_t=x_t, score=score)
+    check_signal(schedule, t)
     return (x_t + noise**2 * score) / signal
 
 
@@ -136,6 +139,7 @@ def mean_from_eps(
     """
     check_data(schedule, x_t=x_t, eps_hat=eps_hat)
     check_time(schedule, t, x_t)
+    check_signal(schedule, t)
     on_eps = schedule.beta[t] / (1 - schedule.alpha_bar[t]).sqrt()
     kept = schedule.alpha[t].sqrt()
     return (x_t - along_batch(on_eps, x_t) * eps_hat) / along_batch(kept, x_t)
@@ -222,6 +226,7 @@ class Denoiser:
         prediction = prediction.to(x_t.dtype)
         signal, noise = signal_and_noise(self.schedule, t, x_t)
         if self.kind == "eps":
+            check_signal(self.schedule, t)
             x0_hat = (x_t - noise * prediction) / signal  # as in x0_from_eps
         elif self.kind == "v":
             x0_hat = signal * x_t - noise * prediction  # as in x0_from_v

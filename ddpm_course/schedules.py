@@ -120,6 +120,29 @@ def cosine_betas(T: int, s: float = 0.008, max_beta: float = 0.999) -> Tensor:
     return betas_from_alpha_bar(cosine_alpha_bar(T, s)).clamp(max=max_beta)
 
 
+def zero_terminal_snr_betas(betas: Tensor) -> Tensor:
+    """The same schedule, shifted and scaled until ᾱ_T = 0 (``zero-terminal-snr``).
+
+    √ᾱ_t is moved down by √ᾱ_T and stretched so that √ᾱ_1 stays where it was (Lin et
+    al., 2023). The last β becomes 1: step T leaves nothing of the data.
+
+    Args:
+        betas: β_1 … β_T, shape (T,) with T >= 2, each in (0, 1).
+
+    Returns:
+        float64, shape (T,).
+
+    Raises:
+        TypeError, ValueError: If the betas are of another type, shape or range.
+    """
+    betas = _as_betas(betas)
+    if len(betas) < 2:
+        raise ValueError("T=1: expected T >= 2, since the first step keeps its beta")
+    signal = torch.cumprod(1 - betas, dim=0).sqrt()
+    signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
+    return betas_from_alpha_bar(torch.cat([betas.new_ones(1), signal**2]))
+
+
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
     """A schedule as a value: float64 tensors of shape (T + 1,), indexed by t.
@@ -156,7 +179,10 @@ class NoiseSchedule:
             TypeError: If ``betas`` is complex or not numeric.
             ValueError: If the shape is wrong, or some 1 - β is not in (0, 1).
         """
-        betas = _as_betas(betas)
+        return cls._of(_as_betas(betas))
+
+    @classmethod
+    def _of(cls, betas: Tensor) -> NoiseSchedule:
         beta = torch.cat([betas.new_zeros(1), betas])
         alpha = 1 - beta
         alpha_bar = torch.cumprod(alpha, dim=0)
@@ -166,7 +192,7 @@ class NoiseSchedule:
                 f"{alpha_bar[-1] ** 0.5:.0%} of the image's amplitude and is not pure "
                 "noise. Use more steps or larger betas (for linear_betas, multiply "
                 "beta_1 and beta_T by 1000 / T).",
-                stacklevel=2,
+                stacklevel=3,
             )
         snr = alpha_bar / (1 - alpha_bar)
         return cls(beta, alpha, alpha_bar, snr, tuple(alpha_bar.tolist()))
@@ -199,12 +225,17 @@ SCHEDULES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def make_schedule(name: str, T: int = 1000, **parameters: float) -> NoiseSchedule:
+def make_schedule(
+    name: str, T: int = 1000, *, zero_terminal_snr: bool = False, **parameters: float
+) -> NoiseSchedule:
     """The schedule called ``name``.
 
     Args:
         name: "linear", "quadratic", "cosine" or "sigmoid".
         T: Number of steps.
+        zero_terminal_snr: Rescale it so that ᾱ_T = 0 and x_T is noise alone
+            (``zero_terminal_snr_betas``). At T no ε tells x_0 then: use a network
+            that predicts v or x_0.
         parameters: Passed on to ``linear_betas`` … ``sigmoid_betas``.
 
     Raises:
@@ -217,7 +248,10 @@ def make_schedule(name: str, T: int = 1000, **parameters: float) -> NoiseSchedul
             f"name={name!r}: no such schedule. Use one of {known}, or build your own "
             "with NoiseSchedule.from_betas."
         )
-    return NoiseSchedule.from_betas(SCHEDULES[name](T, **parameters))
+    betas = SCHEDULES[name](T, **parameters)
+    if zero_terminal_snr:
+        return NoiseSchedule._of(zero_terminal_snr_betas(betas))
+    return NoiseSchedule.from_betas(betas)
 
 
 @overload

@@ -1,6 +1,7 @@
 """The same steps as the diffusers library, where that is right."""
 
 from functools import partial
+from itertools import pairwise
 
 import diffusers
 import pytest
@@ -11,6 +12,7 @@ from ddpm_course.forward import q_sample
 from ddpm_course.parameterization import Denoiser
 from ddpm_course.sampling import ancestral_step, ddim_step, sample
 from ddpm_course.schedules import make_schedule
+from ddpm_course.solvers import Multistep
 
 #: Their name of a schedule, ours, and what they leave out: T is 1000.
 NAMES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
@@ -104,3 +106,33 @@ def test_a_whole_ddim_chain():
     denoiser = Denoiser(lambda x, t: network(x), schedule)
     ours = sample(denoiser, schedule, (6, 2), step=ddim_step, generator=seeded())
     torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:__array__")  # theirs
+@both
+def test_a_whole_multistep_chain(name):
+    """DPM-Solver++ (2M); their Heun is another rule: it averages noises, in σ."""
+    schedule, options = make_schedule(NAMES[name]), {"algorithm_type": "dpmsolver++"}
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        1000, beta_schedule=name, final_sigmas_type="zero", **options
+    )
+    exact(scheduler, schedule)
+    scheduler.set_timesteps(15)
+    times = [*(int(t) + 1 for t in scheduler.timesteps), 0]
+    times[0] = 1000
+    torch.manual_seed(0)
+    network, step = torch.nn.Linear(2, 2).double(), Multistep()
+    x = ours = points().double()
+    with torch.no_grad():
+        for t, (now, then) in zip(scheduler.timesteps, pairwise(times), strict=True):
+            x = scheduler.step(network(x), t, x).prev_sample
+            x0_hat = Denoiser(lambda x, t: network(x), schedule)(ours, now)
+            ours = step(schedule, ours, x0_hat, now, then, torch.zeros_like(ours))
+            torch.testing.assert_close(ours, x, rtol=1e-4, atol=1e-4)
+
+
+@both
+def test_zero_terminal_snr(name):
+    schedule = make_schedule(NAMES[name], zero_terminal_snr=True)
+    wanted = theirs(name, "DDIM", rescale_betas_zero_snr=True).alphas_cumprod
+    close(schedule.alpha_bar[1:].float(), wanted)

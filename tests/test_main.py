@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -448,6 +449,31 @@ def test_the_width_of_samples_is_that_of_the_recursion(
         "variance": variance,
         "eta": eta,
     }
+
+
+@pytest.mark.parametrize("sampler", ["heun", "multistep"])
+def test_the_width_of_samples_of_second_order(report, tmp_path, sampler):
+    """Each x_t is a multiple of x_T; here are the multiples, in u and w."""
+    abar, times = TEN.alpha_bar.numpy(), [10, 8, 5, 2]
+    noise, w = np.sqrt(1 - abar), np.sqrt(abar / np.maximum(1 - abar, 1e-9))
+    x, past = 1.0, []
+    for t, s in pairwise(times):
+        guess = mean = np.sqrt(abar[t]) * x
+        if sampler == "heun":
+            end = noise[s] * (x / noise[t] + (w[s] - w[t]) * guess)
+            mean = (guess + np.sqrt(abar[s]) * end) / 2
+        elif past:
+            slope = (guess - past[0]) / np.log(w[t] / past[1])
+            mean = guess + slope * np.log(w[s] / w[t]) / 2
+        past = [guess, w[t]]
+        x = noise[s] * (x / noise[t] + (w[s] - w[t]) * mean)
+    x = np.sqrt(abar[2]) * x
+    zeros = torch.zeros(2, 2000)
+    options = ("--n", 30, "--steps", 4, "--sampler", sampler, "--chunk", 7)
+    record = report("sample", EXACT, zeros, zeros, *options)
+    drawn = np.loadtxt(tmp_path / "planted" / "points.csv", delimiter=",")
+    assert (drawn**2).mean() == pytest.approx(x**2, rel=0.03)
+    assert record["sampler"] == sampler and not {"eta", "variance"} & set(record)
 
 
 @pytest.mark.parametrize("command", ["sample", "evaluate"])

@@ -7,6 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from ddpm_course.oracle import GaussianMixture
+from ddpm_course.parameterization import (
+    Denoiser,
+    mean_from_eps,
+    x0_from_eps,
+    x0_from_score,
+)
 from ddpm_course.schedules import (
     MAX_FINAL_ALPHA_BAR,
     SCHEDULES,
@@ -20,6 +27,7 @@ from ddpm_course.schedules import (
     quadratic_betas,
     sigmoid_betas,
     signal_and_noise,
+    zero_terminal_snr_betas,
 )
 
 CPU = torch.device("cpu")
@@ -344,3 +352,63 @@ def test_a_beta_that_vanishes_in_the_arithmetic_is_refused(beta):
 def test_complex_betas_are_refused():
     with pytest.raises(TypeError, match=r"betas has dtype .*complex64"):
         NoiseSchedule.from_betas(torch.tensor([0.1 + 0j]))
+
+
+# --- nothing left of the data -------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_zero_terminal_snr_moves_the_signal_down_and_stretches_it(name):
+    schedule = make_schedule(name)
+    rescaled = make_schedule(name, zero_terminal_snr=True)
+    assert rescaled.numbers[-1] == 0 and rescaled.snr[-1] == 0
+    assert rescaled.beta[-1] == 1 and rescaled.beta[1] == pytest.approx(
+        schedule.beta[1].item(), rel=1e-9
+    )
+    before, after = (s.alpha_bar[1:].sqrt() for s in (schedule, rescaled))
+    slope = (after[400] - after[-1]) / (before[400] - before[-1])
+    line = after[0] + slope * (before - before[0])
+    torch.testing.assert_close(after, line, rtol=0, atol=1e-9)
+
+
+def test_the_shift_and_the_scale_of_zero_terminal_snr():
+    # signals 0.8 and 0.2: minus 0.2, times 0.8 / 0.6
+    betas = [1 - 0.64, 1 - 0.5**2 / 0.64, 1 - 0.2**2 / 0.5**2]
+    found = zero_terminal_snr_betas(torch.tensor(betas, dtype=torch.float64))
+    signal = torch.cumprod(1 - found, dim=0).sqrt()
+    np.testing.assert_allclose(signal, [0.8, 0.4, 0], rtol=1e-12)
+
+
+def test_zero_terminal_snr_takes_two_steps_at_least():
+    with pytest.raises(ValueError, match="expected T >= 2"):
+        make_schedule("linear", 1, zero_terminal_snr=True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s, x, t: x0_from_eps(s, x, t, x),
+        lambda s, x, t: x0_from_score(s, x, t, x),
+        lambda s, x, t: mean_from_eps(s, x, t, x),
+        lambda s, x, t: Denoiser(lambda x, t: x, s, "eps")(x, t),
+    ],
+)
+@pytest.mark.parametrize("at", [1000, torch.tensor([3, 1000])])
+def test_where_nothing_is_left_noise_does_not_tell_the_data(call, at):
+    zero, x = make_schedule("cosine", zero_terminal_snr=True), torch.ones(2, 2)
+    with pytest.raises(
+        ValueError, match=r"t=1000: alpha_bar is 0 .* predicts v"
+    ):
+        call(zero, x, at)
+    before = at - 1
+    assert call(zero, x, before).isfinite().all()
+    assert Denoiser(lambda x, t: x, zero, "v")(x, at).isfinite().all()
+
+
+def test_the_exact_denoiser_knows_where_nothing_is_left():
+    zero, ring = make_schedule("linear", zero_terminal_snr=True), GaussianMixture.ring()
+    x = torch.tensor([[3.0, 1.0], [0.0, -2.0]]).double()
+    assert ring.x0_mean(zero, x, 1000).abs().max() < 1e-12  # the mean of all data
+    torch.testing.assert_close(ring.eps_mean(zero, x, 1000), x)
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1)
+    torch.testing.assert_close(ring.log_prob_t(zero, x, 1000), normal)

@@ -22,7 +22,7 @@ from ddpm_course.devices import device, named_device
 from ddpm_course.lab import checkpoints, evaluation, grading, output, pretrained
 from ddpm_course.lab.classifier import features, predict, train_classifier
 from ddpm_course.lab.datasets import DATA, DataSet, load_data
-from ddpm_course.lab.drawing import draw, step_of
+from ddpm_course.lab.drawing import draw
 from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.lab.runs import About, fingerprint, rank
 from ddpm_course.schedules import make_schedule
@@ -121,7 +121,7 @@ def run_sample(options: Namespace) -> None:
     names = ["grid.png", *(["chain.gif"] if options.gif else [])]
     names += [f"{i:05}.png" for i in range(options.n)] if image else ["points.csv"]
     with folder.replacing(names) as write:
-        chain = draw(model, options.n, step_of(options), options)
+        chain = draw(model, options.n, options)
         x, frames = _last(chain, options.gif)
         output.write_grid(x, write("grid.png"))
         if image:
@@ -154,7 +154,7 @@ def run_evaluate(options: Namespace) -> None:
             seed=options.seed,
         )
         n = min(options.n, len(data.train), len(data.test))
-        x, _ = _last(draw(model, n, step_of(options), options))
+        x, _ = _last(draw(model, n, options))
         report = _how(model, options) | {"samples": n, "bits_per_dim": bits}
         report |= evaluation.distances(
             x,
@@ -303,8 +303,8 @@ def _last(chain: Iterator[Tensor], keep: bool = False) -> tuple[Tensor, list[Ten
 
 
 def _how(model: Pretrained, options: Namespace) -> dict:
-    option = "variance" if options.sampler == "ancestral" else "eta"
-    names = ("checkpoint", "steps", "sampler", option, "seed")
+    option = {"ancestral": ["variance"], "ddim": ["eta"]}.get(options.sampler, [])
+    names = ("checkpoint", "steps", "sampler", *option, "seed")
     how = {name: getattr(options, name) for name in names}
     about = asdict(model.about) | {"data": _name(model.about.data)}
     return how | {"network": about}

@@ -12,26 +12,39 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ddpm_course.lab.pretrained import Pretrained
-from ddpm_course.sampling import Step, ancestral_step, ddim_step, reverse_process
+from ddpm_course.parameterization import Denoise
+from ddpm_course.sampling import (
+    Step,
+    ancestral_step,
+    ddim_step,
+    in_chunks,
+    reverse_process,
+)
+from ddpm_course.solvers import Multistep, heun_step
 
-SAMPLERS = ("ancestral", "ddim")
+SAMPLERS = ("ancestral", "ddim", "heun", "multistep")
 
 
-def step_of(options: Namespace) -> Step:
-    """The step that ``--sampler`` and its options name."""
+def step_of(options: Namespace, denoiser: Denoise) -> Step:
+    """The step that ``--sampler`` and its options name, for one chain."""
+    if options.sampler == "heun":
+        return partial(heun_step, in_chunks(denoiser, options.chunk))
+    if options.sampler == "multistep":
+        return Multistep()
     if options.sampler == "ddim":
         return partial(ddim_step, eta=options.eta)
     return partial(ancestral_step, variance=options.variance)
 
 
-def draw(model: Pretrained, n: int, step: Step, options: Namespace) -> Iterator[Tensor]:
+def draw(model: Pretrained, n: int, options: Namespace) -> Iterator[Tensor]:
     """The states (n, …) of a chain, from noise to data.
 
     Image i has the noise of seed (``options.seed``, i), whatever n is: so more samples
-    of a seed begin with the same ones. ``options`` has ``steps``, ``chunk`` and
-    ``seed``. Raises ValueError if the samples are not finite.
+    of a seed begin with the same ones. ``options`` are those of the
+    commands. Raises ValueError if the samples are not finite.
     """
     denoiser = model.denoiser()
+    step = step_of(options, denoiser)
     noise = partial(_noise, _generators(n, options.seed, model), model.shape)
 
     def with_own_noise(schedule, x_t, x0_hat, t, s, z):
