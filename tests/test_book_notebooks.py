@@ -64,10 +64,15 @@ def test_every_picture_has_caption_name_and_alt_text(path):
 
 @chapters
 def test_cells_are_short(path):
-    sources = [c.source.splitlines() for c in code_cells(path)]
+    """Not counting what a stub says of its shapes."""
+    sources = []
+    for cell in code_cells(path):
+        stub = "exercise-stub" in cell.metadata.get("tags", [])
+        told = re.sub(r'\n +""".*?"""', "", cell.source, flags=re.S)
+        sources.append((told if stub else cell.source).splitlines())
+        assert [line for line in cell.source.splitlines() if len(line) > 79] == []
     assert median(map(len, sources)) <= 8
     assert max(map(len, sources)) <= 30
-    assert [line for lines in sources for line in lines if len(line) > 79] == []
 
 
 @chapters
