@@ -25,7 +25,7 @@ def run(answers):
             names[answer] = answers[number]
         drawn_or_solved = tags & {"hide-input", "hide-cell", "exercise-solution"}
         if cell.cell_type == "code" and (
-            cell.id in ("setup", "unet") or not drawn_or_solved
+            cell.id in ("imports", "unet") or not drawn_or_solved
         ):
             exec(re.sub(r"STEPS, BATCH, RATE = \d+, \d+", SHORT, cell.source), names)
         if cell.id == "fast":

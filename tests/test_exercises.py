@@ -338,6 +338,17 @@ def test_a_right_answer_that_later_cells_could_not_use_is_not_used(form, capsys)
         assert use("7.6", answer) is answer
 
 
+def test_a_step_for_points_draws_no_images(capsys):
+    def for_points(alpha_bar, x_t, x0_hat, t, s):
+        rows, columns = x_t.shape
+        return reference("7.5")(alpha_bar, x_t, x0_hat, t, s)
+
+    assert use("7.5", for_points) is reference("7.5")
+    assert "7.5: correct." in (text := said(capsys))
+    assert text.endswith("yours does not take images, tensors (n, C, H, W).")
+    assert use("7.5", ACCEPTED["7.5"][1]) is ACCEPTED["7.5"][1]
+
+
 @pytest.mark.parametrize("answer", [..., lambda *a: a[1]])
 def test_strict_mode_uses_no_reference(answer, monkeypatch):
     monkeypatch.setenv("DDPM_STRICT", "1")
