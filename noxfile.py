@@ -62,6 +62,13 @@ def rerun(session: nox.Session) -> None:
 
 
 @nox.session
+def catch_rate(session: nox.Session) -> None:
+    """Count the wrong answers that the checker catches, for CONTRIBUTING.md."""
+    session.install(*PINS, "-e", ".")
+    session.run("python", "tests/catch_rate.py", "--write", env=ONE_THREAD)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, notebooks included, and types."""
     session.install(*PINS, "-e", ".", "mypy", "ruff")
