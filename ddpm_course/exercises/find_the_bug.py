@@ -18,7 +18,7 @@ from ddpm_course.exercises.inputs import float64, randn
 from ddpm_course.exercises.trouble import Trouble
 
 _PAGE = "the program on the page"
-_FLOAT32 = "a right program that computes in 32 bits"
+_FLOAT32 = "a program that computes in 32 bits"
 
 
 def _in_float32(program: Callable) -> Callable:
@@ -117,8 +117,8 @@ _STEP = hunt(
         [
             Suspect(reverse_step, True, _PAGE),
             Suspect(fixed_reverse_step, False, "the repaired program"),
-            Suspect(step_by_noise, False, "a right program that goes by the noise"),
-            Suspect(step_by_precisions, False, "a right program, by precisions"),
+            Suspect(step_by_noise, False, "a program that goes by the noise"),
+            Suspect(step_by_precisions, False, "a program that works with precisions"),
             Suspect(_in_float32(fixed_reverse_step), False, _FLOAT32),
             Suspect(step_with_two_roots, True, "a program with one root too many"),
         ],
@@ -418,8 +418,8 @@ _LAST = hunt(
         [
             Suspect(sample, True, _PAGE),
             Suspect(fixed_sample, False, "the repaired program"),
-            Suspect(sample_from_zero, False, "a right program that counts from 0"),
-            Suspect(sample_with_beta_tilde, False, "a right program, with β̃ for β"),
+            Suspect(sample_from_zero, False, "a program that counts from 0"),
+            Suspect(sample_with_beta_tilde, False, "a program with β̃ for β"),
             Suspect(_in_float32(fixed_sample), False, _FLOAT32),
             Suspect(sample_without_guard, True, "a program without any guard"),
             Suspect(
@@ -533,8 +533,8 @@ _WEIGHT = hunt(
         [
             Suspect(min_snr_weight, True, _PAGE),
             Suspect(fixed_min_snr_weight, False, "the repaired program"),
-            Suspect(weight_by_minimum, False, "a right program that divides first"),
-            Suspect(weight_by_where, False, "a right program, by cases"),
+            Suspect(weight_by_minimum, False, "a program that divides first"),
+            Suspect(weight_by_where, False, "a program that goes case by case"),
             Suspect(weight_by_maximum, True, "the same mistake without clamp"),
             Suspect(weight_without_limit, True, "a program without the minimum"),
             Suspect(weight_of_one, True, "a program whose weight is always 1"),
@@ -707,8 +707,8 @@ _EVAL = hunt(
         [
             Suspect(predict, True, _PAGE),
             Suspect(fixed_predict, False, "the repaired program"),
-            Suspect(predict_with_a_copy, False, "a right program that asks a copy"),
-            Suspect(predict_with_train_off, False, "a right program, by train(False)"),
+            Suspect(predict_with_a_copy, False, "a program that asks a copy"),
+            Suspect(predict_with_train_off, False, "a program with train(False)"),
             Suspect(predict_with_a_flag, True, "a program that sets a flag only"),
             Suspect(predict_too_late, True, "a program that does it too late"),
             Suspect(predict_with_a_seed, True, "a program that fixes the seed"),
@@ -853,9 +853,9 @@ _AVERAGE = hunt(
         [
             Suspect(average, True, _PAGE),
             Suspect(fixed_average, False, "the repaired program"),
-            Suspect(average_without_bias, False, "a right program, as in Adam"),
-            Suspect(average_of_all, False, "a right program: the mean of all at first"),
-            Suspect(average_from_step_50, False, "a right program that starts late"),
+            Suspect(average_without_bias, False, "an average without bias, as in Adam"),
+            Suspect(average_of_all, False, "an average of all weights at first"),
+            Suspect(average_from_step_50, False, "an average that starts late"),
             Suspect(average_from_zero, True, "a program whose average starts at 0"),
             Suspect(average_with_the_maximum, True, "a program with max for min"),
         ],
@@ -1206,8 +1206,8 @@ _OFF_BY_ONE = hunt(
         [
             Suspect(ddim_sample, True, _PAGE),
             Suspect(fixed_ddim_sample, False, "the repaired program"),
-            Suspect(ddim_from_zero, False, "a right program that counts from 0"),
-            Suspect(ddim_with_noise, False, "a right program that draws noise"),
+            Suspect(ddim_from_zero, False, "a program that counts from 0"),
+            Suspect(ddim_with_noise, False, "a program that draws noise"),
             Suspect(ddim_that_stops_early, True, "a program that never asks for T - 1"),
             Suspect(
                 ddim_with_other_levels, True, "a program that takes the next alpha_bar"
@@ -1384,8 +1384,8 @@ _SKIP = hunt(
         [
             Suspect(ddim_step, True, _PAGE),
             Suspect(fixed_ddim_step, False, "the repaired program"),
-            Suspect(ddim_by_x_t, False, "a right program, by its factor of x_t"),
-            Suspect(ddim_with_other_sigma, False, "a right program with another sigma"),
+            Suspect(ddim_by_x_t, False, "a program that goes by the factor of x_t"),
+            Suspect(ddim_with_other_sigma, False, "a program with another sigma"),
             Suspect(ddim_minus_sigma, True, "a program that subtracts sigma itself"),
             Suspect(ddim_with_a_clamp, True, "a program that clamps what is left"),
         ],
@@ -1521,8 +1521,8 @@ _CLIP = hunt(
         [
             Suspect(clipped_step, True, _PAGE),
             Suspect(fixed_clipped_step, False, "the repaired program"),
-            Suspect(clipped_by_x_t, False, "a right program, by its factor of x_t"),
-            Suspect(clipped_softly, False, "a right program that clips softly"),
+            Suspect(clipped_by_x_t, False, "a program that goes by the factor of x_t"),
+            Suspect(clipped_softly, False, "a program that clips softly"),
             Suspect(
                 clipped_after_the_noise, True, "a program that clips a line too late"
             ),
