@@ -122,6 +122,11 @@ def test_the_smallest_of_the_failing_trials_is_shown():
     def at_3(beta, x_prev, t, eps):
         return reference("1.2")(beta, x_prev, t, eps) + 0.1 * (t == 3)
 
+    def from_2(beta, x_prev, t, eps):
+        return reference("1.2")(beta, x_prev, t, eps) + 0.1 * (t >= 2)
+
+    text = examine(find("1.2"), from_2, 3)[1]
+    assert "    x_prev = torch.tensor([2.0])\n    t = 2\n" in text
     text = examine(find("1.2"), at_3, 3)[1]
     assert "    t = 3\n" in text
     assert "The first difference is at [0, 0]." in text
@@ -185,7 +190,9 @@ def test_the_line_is_your_own_also_where_a_library_raises():
     def by_torch(beta, x_prev, t, eps):
         return torch.nn.functional.softmax(x_prev, dim=7)
 
-    assert "    return {}[t]\nKeyError: 1" in examine(find("1.2"), by_helper)[1]
+    line = helper.__code__.co_firstlineno + 1
+    text = examine(find("1.2"), by_helper)[1]
+    assert f"line {line} of your code:\n    return {{}}[t]\nKeyError: 1" in text
     text = examine(find("1.2"), by_torch)[1]
     assert "return torch.nn.functional.softmax(x_prev, dim=7)" in text
 

@@ -27,11 +27,13 @@ PAGES = {
 
 def link(number: str) -> str:
     """A sentence that says where the solution of an exercise is."""
-    group = number.partition(".")[0]
-    label = number.lower().replace(".", "-")
+    place = ""
+    if page := PAGES.get(number.partition(".")[0]):
+        label = number.lower().replace(".", "-")
+        place = f" {_site()}book/{page}.html#ex-{label},"
     return (
-        f"The solution is below the exercise, {_site()}book/{PAGES[group]}.html"
-        f'#ex-{label}, or in ddpm_course.exercises.solution("{number}").'
+        f"The solution is below the exercise,{place} or in "
+        f'ddpm_course.exercises.solution("{number}").'
     )
 
 
@@ -51,4 +53,9 @@ def source(reference: Any) -> str:
         return expressions.text(reference)
     if isinstance(reference, tuple):
         return "\n\n".join(map(source, reference))
-    return inspect.getsource(reference) if callable(reference) else str(reference)
+    if not callable(reference):
+        return str(reference)
+    try:
+        return inspect.getsource(reference)
+    except (OSError, TypeError):
+        return "The solution is below the exercise, in the book."

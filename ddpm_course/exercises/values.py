@@ -132,9 +132,7 @@ def _array(answer: Any, it_is: str = "your answer is") -> Values:
     else:
         array = _from_numpy(answer)
         dtype = str(array.dtype)
-    if array.dtype.kind in "OU" and (
-        isinstance(answer, list | tuple) or getattr(answer, "ndim", 0)
-    ):
+    if array.dtype.kind in "OU" and (isinstance(answer, list | tuple) or array.ndim):
         return _collected(list(answer), a(answer), it_is)
     if array.dtype.kind == "b":
         kind = a(answer) if array.ndim == 0 else f"{a(answer)} of True and False"
