@@ -122,7 +122,7 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
     if exercise.trial:
         exercise, answer = _plain(exercise, exercise.trial, answer)
     kind, inputs, number = exercise.reference, exercise.inputs, exercise.number
-    got = [...] if answer is ... else list(evaluate(kind, answer, inputs))
+    got: list = [...] if answer is ... else [*evaluate(kind, answer, inputs)]
     if any(one is ... for one in got):
         return Verdict(
             "open",
@@ -131,7 +131,7 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
                 "the three dots, run that cell, then this one."
             ),
         )
-    want = list(evaluate(kind, exercise.reference, inputs))
+    want = [*evaluate(kind, exercise.reference, inputs)]
     scale = scale_of(want)
 
     def same(values: Iterable) -> bool:
