@@ -346,7 +346,8 @@ def find_module(exercise) -> str:
 
 
 def test_the_links_lead_to_the_pages_of_the_book():
-    assert {group: path.stem for group, path in FILES.items()} == solutions.PAGES
+    stems = {group: path.stem for group, path in FILES.items()}
+    assert stems.items() <= solutions.PAGES.items()
     for exercise in ALL:
         page, _, label = solutions.link(exercise.number).partition("#")
         label = label.partition(",")[0]

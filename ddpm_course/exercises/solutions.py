@@ -20,6 +20,7 @@ PAGES = {
     "5": "05_unet",
     "6": "06_training",
     "7": "07_sampling",
+    "8": "08_fewer_steps",
     "B": "build_your_own",
     "F": "find_the_bug",
 }
