@@ -1,7 +1,9 @@
 """Right answers in other forms than the reference, by the number of the exercise."""
 
 import math
+import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,8 @@ from ddpm_course.equations import (
     z,
 )
 from ddpm_course.exercises import reference
+from ddpm_course.sampling import ddim_step
+from ddpm_course.schedules import NoiseSchedule
 
 
 def then(number: str, change: Callable) -> Callable:
@@ -288,6 +292,37 @@ def skip_by_the_posterior(alpha_bar, x_t, x0_hat, t, s):
     mean = b.sqrt() * (1 - a / b) / (1 - a) * x0_hat + keep * x_t
     noise = (x_t - a.sqrt() * x0_hat) / (1 - a).sqrt()
     return mean + ((1 - b).sqrt() - keep * (1 - a).sqrt()) * noise
+
+
+def chain_in_pairs(alpha_bar, x_T, x0_hats, z, times, eta):
+    """With numbers, and the spread of the new noise by its own name."""
+    states = [x_T.clone()]
+    for pair, guess, fresh in zip(pairwise(times), x0_hats, z, strict=True):
+        a, b = alpha_bar[list(pair)].tolist()
+        sigma = eta * math.sqrt((1 - b) * (1 - a / b) / (1 - a))
+        noise = (states[-1] - math.sqrt(a) * guess) / math.sqrt(1 - a)
+        mean = math.sqrt(b) * guess + math.sqrt(1 - b - sigma**2) * noise
+        states.append(mean + sigma * fresh)
+    return torch.stack(states[1:])
+
+
+def chain_by_the_package(alpha_bar, x_T, x0_hats, z, times, eta):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # these schedules end far from noise
+        schedule = NoiseSchedule.from_betas(1 - alpha_bar[1:] / alpha_bar[:-1])
+    states = [x_T]
+    for n, pair in enumerate(pairwise(times)):
+        states.append(ddim_step(schedule, states[-1], x0_hats[n], *pair, z[n], eta=eta))
+    return torch.stack(states[1:])
+
+
+def chain_step_by_step(alpha_bar, x_T, x0_hats, z, times, eta):
+    """Recursively."""
+    if len(times) == 1:
+        return x0_hats[:0]
+    first = reference("7.7")(alpha_bar, x_T, x0_hats[:1], z[:1], times[:2], eta)
+    rest = x0_hats[1:], z[1:], times[1:], eta
+    return torch.cat([first, chain_step_by_step(alpha_bar, first[0], *rest)])
 
 
 def label_by_label(time, table, y):
@@ -628,4 +663,12 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
         ),
     ),
 }
+ACCEPTED["7.7"] = (
+    chain_in_pairs,
+    chain_by_the_package,
+    in_float32("7.7"),
+    then("7.7", Tensor.tolist),
+    then("7.7", Tensor.numpy),
+    chain_step_by_step,
+)
 ACCEPTED |= PIECES | HUNTS

@@ -139,6 +139,15 @@ def ddim(d: Draw) -> tuple:
     return (1 - d.betas(T)).cumprod(0), x_t, x0_hat, t, d.whole(0, t - 1)
 
 
+def chain(d: Draw) -> tuple:
+    T = d.whole(1, 7)
+    times = sorted({T, 0, *(d.whole(0, T) for _ in range(3))}, reverse=True)
+    shape = d.whole(1, 4), d.whole(1, 4)
+    x0_hats, z = d.normal(2, len(times) - 1, *shape)
+    eta = [0.0, 1.0, d.number(0, 1), d.number(0, 1)][d.whole(0, 3)]
+    return (1 - d.betas(T)).cumprod(0), d.normal(*shape), x0_hats, z, times, eta
+
+
 def condition(d: Draw) -> tuple:
     batch, dim = d.whole(1, 6), d.whole(1, 5)
     y = torch.tensor([d.whole(-1, 9) for _ in range(batch)])
@@ -165,6 +174,7 @@ INPUTS: dict[str, Callable[[Draw], tuple]] = {
     "7.2": first_steps,
     "7.5": ddim,
     "7.6": condition,
+    "7.7": chain,
 }
 
 

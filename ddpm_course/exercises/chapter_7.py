@@ -630,7 +630,7 @@ _CONDITION = Exercise(
     number="7.6",
     unfit=_unlearnable,
     title="A label for the network",
-    difficulty="medium",
+    difficulty="hard",
     minutes=20,
     reference=condition,
     meaning="Every block now hears the time and the label together. Index -1 is the "
@@ -750,4 +750,144 @@ _CONDITION = Exercise(
 )
 
 
-EXERCISES = (_FIRST_STEPS, _EQUATION, _SKIP, _CONDITION)
+# --- 7.7 --------------------------------------------------------------------------
+# Here a is ᾱ_t and b is ᾱ_s.
+
+
+def chain(
+    alpha_bar: Tensor,
+    x_T: Tensor,
+    x0_hats: Tensor,
+    z: Tensor,
+    times: list[int],
+    eta: float,
+) -> Tensor:
+    x, states = x_T, []
+    for n in range(len(times) - 1):
+        abar_t, abar_s = alpha_bar[times[n]], alpha_bar[times[n + 1]]
+        eps_hat = (x - abar_t.sqrt() * x0_hats[n]) / (1 - abar_t).sqrt()
+        full = (1 - abar_s) / (1 - abar_t) * (1 - abar_t / abar_s)
+        variance = eta**2 * full
+        old = (1 - abar_s - variance).sqrt() * eps_hat
+        x = abar_s.sqrt() * x0_hats[n] + old + variance.sqrt() * z[n]
+        states.append(x)
+    return torch.stack(states)
+
+
+def _run(
+    noise: Callable = _hidden,
+    full: Callable = _beta_tilde,
+    share: Callable = lambda eta: eta**2,
+    old: Callable = lambda b, variance: (1 - b - variance).sqrt(),
+    new: Callable = lambda variance: variance.sqrt(),
+    pair: Callable = lambda times, n: (times[n], times[n + 1]),
+    place: Callable = lambda n, t: n,
+) -> Callable:
+    """The whole chain, with any of its parts exchanged."""
+
+    def run(
+        alpha_bar: Tensor,
+        x_T: Tensor,
+        x0_hats: Tensor,
+        z: Tensor,
+        times: list[int],
+        eta: float,
+    ) -> Tensor:
+        x, states = x_T, []
+        for n in range(len(times) - 1):
+            a, b = (alpha_bar[t] for t in pair(times, n))
+            x0_hat = x0_hats[place(n, times[n])]
+            variance = share(eta) * full(a, b)
+            kept = old(b, variance) * noise(a, b, x, x0_hat)
+            x = b.sqrt() * x0_hat + kept + new(variance) * z[place(n, times[n])]
+            states.append(x)
+        return torch.stack(states)
+
+    return run
+
+
+def _chain_inputs(times: list[int], eta: float, shape: tuple, seed: int = 0) -> tuple:
+    K = len(times) - 1
+    alpha_bar = _ALPHA_BAR[: times[0] + 1]
+    x0_hats, z = randn(2, K, *shape, seed=seed)
+    return alpha_bar, randn(*shape, seed=seed + 1), x0_hats, z, times, eta
+
+
+_WHOLE_CHAIN = Exercise(
+    number="7.7",
+    title="The whole chain, with any share of noise",
+    difficulty="hard",
+    minutes=25,
+    reference=chain,
+    meaning="With eta = 0 this is DDIM, with eta = 1 Algorithm 2 with the variance of "
+    "the posterior, and every stride will do.",
+    hint="Take times of one step, such as [1, 0], then of two. Which part of the noise "
+    "at time s is old, which is new, and what must their variances add up to?",
+    inputs=(
+        _chain_inputs([1, 0], 0.5, (1, 1)),
+        _chain_inputs([2, 1, 0], 0.5, (1, 1)),
+        _chain_inputs([2, 1, 0], 1.0, (1, 1)),
+        _chain_inputs([3, 1, 0], 0.0, (1, 2)),
+        _chain_inputs([5, 3, 2, 0], 0.8, (2, 3)),
+        _chain_inputs([5, 4, 3, 2, 1, 0], 0.3, (3, 2), seed=5),
+        _chain_inputs([4, 1, 0], 1.0, (2, 2), seed=3),
+    ),
+    mistakes={
+        "only the end": Mistake(
+            lambda *arguments: chain(*arguments)[-1],
+            "You return only the end of the chain. We want the state after each step.",
+        ),
+        "eta for its square": Mistake(
+            _run(share=lambda eta: eta),
+            "The factor eta belongs to a standard deviation. What multiplies the variance?",
+        ),
+        "β for β̃": Mistake(
+            _run(full=_beta, old=lambda b, v: (1 - b - v).clamp(min=0).sqrt()),
+            "Your new noise has the variance of a forward step. The chain would end "
+            "with noise in x_0: a factor is missing that is 0 at the last step.",
+        ),
+        "the old noise not reduced": Mistake(
+            _run(old=lambda b, variance: (1 - b).sqrt()),
+            "Old and new noise together have too much variance: what is new must be "
+            "taken from what is old.",
+        ),
+        "σ for σ² under the root": Mistake(
+            _run(old=lambda b, variance: (1 - b - variance.sqrt()).clamp(min=0).sqrt()),
+            "Under the root of the old noise you subtract a standard deviation from "
+            "variances.",
+        ),
+        "the variance for σ": Mistake(
+            _run(new=lambda variance: variance),
+            "The new noise is multiplied by a variance. It needs a standard deviation.",
+        ),
+        "no new noise": Mistake(
+            _run(new=lambda variance: 0 * variance),
+            "The old noise is reduced, but nothing takes its place: z is missing.",
+        ),
+        "eta ignored, as 0": Mistake(
+            _run(share=lambda eta: 0.0 * eta),
+            "That is the chain without new noise. What does eta do?",
+        ),
+        "eta ignored, as 1": Mistake(
+            _run(share=lambda eta: 1.0),
+            "That is the chain with all of its new noise. What does eta do?",
+        ),
+        "always to the neighbor": Mistake(
+            _run(pair=lambda times, n: (times[n], times[n] - 1)),
+            "You always step to t - 1. The next entry of times is the time to go to.",
+        ),
+        "the first guess at every step": Mistake(
+            _run(place=lambda n, t: 0),
+            "You use the first guess and the first noise at every step. Each step has "
+            "its own.",
+        ),
+        "old noise from time s": Mistake(
+            _run(noise=lambda a, b, x, x0: (x - b.sqrt() * x0) / (1 - a).sqrt()),
+            "The noise in x_t is what is left of x_t without the guess, and x_t has "
+            "the guess with the factor of time t.",
+        ),
+    },
+)
+
+
+EXERCISES = (_FIRST_STEPS, _EQUATION, _SKIP, _CONDITION, _WHOLE_CHAIN)
