@@ -839,7 +839,8 @@ _WHOLE_CHAIN = Exercise(
         ),
         "eta for its square": Mistake(
             _run(share=lambda eta: eta),
-            "The factor eta belongs to a standard deviation. What multiplies the variance?",
+            "The factor eta belongs to a standard deviation. What does the variance "
+            "get?",
         ),
         "β for β̃": Mistake(
             _run(full=_beta, old=lambda b, v: (1 - b - v).clamp(min=0).sqrt()),
