@@ -72,6 +72,29 @@ class TimeEmbedding(nn.Module):
             ) from None
 
 
+class LabelEmbedding(nn.Module):
+    """A learned vector for each class, and one for no label, -1: (B,) → (B, dim).
+
+    Row k of the table belongs to class k, the last row to no label. All start at 0, so
+    that a network with labels begins as the one without them.
+    """
+
+    def __init__(self, classes: int, dim: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.table = nn.Parameter(torch.zeros(classes + 1, dim))
+
+    def forward(self, label: Tensor) -> Tensor:
+        no_label_first = self.table.roll(1, 0)  # so that no other label finds it
+        try:
+            return F.embedding(label + 1, no_label_first)
+        except IndexError:  # free on a CPU; a GPU stops with its own error
+            raise ValueError(
+                f"label runs from {int(label.min())} to {int(label.max())}, the "
+                f"network knows 0 … {self.classes - 1}, and -1 for no label"
+            ) from None
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm with up to 32 groups of at least four channels, if there are four.
 
@@ -177,10 +200,12 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """DDPM's U-Net: (x, t) → an image of the shape of x.
+    """DDPM's U-Net: (x, t) or (x, t, label) → an image of the shape of x.
 
     Call it with x of shape (B, in_channels, H, W) and int64 times (B,) in 0 … T. H and
-    W must be multiples of ``patch`` * 2 ** (number of levels - 1).
+    W must be multiples of ``patch`` * 2 ** (number of levels - 1). A network with
+    classes also takes int64 labels (B,): 0 … classes - 1, or -1 where there is none. No
+    ``label`` at all means -1 for every image.
 
     Args:
         in_channels: Channels of an image.
@@ -193,6 +218,7 @@ class UNet(nn.Module):
         patch: Squares with this side become the channels of one pixel first, so that
             the network works at a lower resolution, and faster.
         T: The largest time.
+        classes: Number of classes of the labels; 0 makes a network without labels.
 
     Raises:
         TypeError, ValueError: If a setting, or an input, makes no sense.
@@ -209,6 +235,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         patch: int = 1,
         T: int = 1000,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         for name, given in (
@@ -221,6 +248,7 @@ class UNet(nn.Module):
                 )
         _check_sizes(in_channels=in_channels, channels=channels, blocks=blocks)
         _check_sizes(heads=heads, patch=patch, T=T, levels=len(multipliers))
+        _check_classes(classes)
         _check_sizes(**{f"multipliers[{i}]": m for i, m in enumerate(multipliers)})
         if not set(attention_levels) <= set(range(len(multipliers))):
             raise ValueError(
@@ -230,12 +258,14 @@ class UNet(nn.Module):
         if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout!r}: expected a number in [0, 1)")
         self.in_channels, self.patch, self.T = in_channels, patch, T
+        self.classes = classes
         self.factor = patch * 2 ** (len(multipliers) - 1)
         c_time = 4 * channels
         self.embedding = TimeEmbedding(channels, T)
         self.time = nn.Sequential(
             nn.Linear(channels, c_time), nn.SiLU(), nn.Linear(c_time, c_time), nn.SiLU()
         )
+        self.label = LabelEmbedding(classes, c_time) if classes else None
         widths = [channels * m for m in multipliers]
         with_heads = [heads if i in attention_levels else 0 for i in range(len(widths))]
 
@@ -266,7 +296,7 @@ class UNet(nn.Module):
         self.norm = group_norm(c)
         self.last = zero(nn.Conv2d(c, c_image, 3, padding=1))
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         _check_input(x, t, self.first.weight, self.in_channels, "H", "W")
         height, width = x.shape[-2:]
         if height % self.factor or width % self.factor:
@@ -275,7 +305,10 @@ class UNet(nn.Module):
                 f"{self.factor}, since each level halves them; pad the images or use "
                 "fewer multipliers"
             )
+        _check_label(label, len(x), self.classes)
         time = self.time(self.embedding(t))
+        if self.label is not None:
+            time = time + self.label(_no_label(t) if label is None else label)
         h = self.first(F.pixel_unshuffle(x, self.patch))
         skips = [h]
         for layer in self.down:
@@ -329,7 +362,12 @@ class MLP(nn.Module):
 
 
 def network_for(
-    shape: Sequence[int], channels: int, blocks: int = 2, patch: int = 1, T: int = 1000
+    shape: Sequence[int],
+    channels: int,
+    blocks: int = 2,
+    patch: int = 1,
+    T: int = 1000,
+    classes: int = 0,
 ) -> nn.Module:
     """An ``MLP`` for points, or a ``UNet`` with up to three levels for images.
 
@@ -339,6 +377,7 @@ def network_for(
         blocks: Residual blocks a level of the U-Net.
         patch: As in ``UNet``.
         T: The largest time.
+        classes: As in ``UNet``; an MLP takes no labels.
 
     Raises:
         ValueError: If there is no such network.
@@ -346,19 +385,58 @@ def network_for(
     _check_sizes(channels=channels, blocks=blocks, patch=patch)
     if len(shape) not in (1, 3):
         raise ValueError(f"shape={tuple(shape)}: expected (D,) or (C, H, W)")
+    if len(shape) == 1 and classes:
+        raise ValueError(f"classes={classes}: an MLP takes no labels; use classes=0")
     if len(shape) == 1:
         return MLP(shape[0], 4 * channels, T=T)
     side = math.gcd(*shape[1:])
     levels = 1 + sum(side % (patch * factor) == 0 for factor in (2, 4))
-    return UNet(
-        shape[0], channels, (1, 2, 2)[:levels], blocks, (levels - 1,), patch=patch, T=T
-    )
+    multipliers, attention = (1, 2, 2)[:levels], (levels - 1,)
+    settings = {"patch": patch, "T": T, "classes": classes}
+    return UNet(shape[0], channels, multipliers, blocks, attention, **settings)
 
 
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         if type(size) is not int or size < 1:
             raise ValueError(f"{name}={size!r}: expected an int >= 1")
+
+
+def _check_classes(classes: int) -> None:
+    if type(classes) is not int or classes < 0:
+        raise ValueError(
+            f"classes={classes!r}: expected an int >= 0, where 0 means no labels"
+        )
+
+
+def _no_label(t: Tensor) -> Tensor:
+    """-1 for each element: one that all share, (1,), which broadcasts."""
+    return torch.full_like(t[:1], -1, dtype=torch.int64)
+
+
+def _check_label(label: Tensor | None, batch: int, classes: int) -> None:
+    """Raise unless ``label`` is None, or int64 (batch,) and there are classes."""
+    if label is None:
+        return
+    if not classes:
+        raise ValueError(
+            "label is given, but the network has no classes: build it with "
+            "UNet(…, classes=…), or leave the label out"
+        )
+    if not isinstance(label, Tensor):
+        raise TypeError(
+            f"label is of type {type(label).__name__}: expected a tensor; for one "
+            "label use torch.full((len(x),), label)"
+        )
+    if label.shape != (batch,):
+        raise ValueError(
+            f"label has shape {tuple(label.shape)}: expected ({batch},), a label for "
+            "each x, or -1 for none"
+        )
+    if label.dtype != torch.int64:
+        raise TypeError(
+            f"label has dtype {label.dtype}: expected torch.int64; use label.long()"
+        )
 
 
 def _check_input(x: Tensor, t: Tensor, weight: Tensor, *form: int | str) -> None:

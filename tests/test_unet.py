@@ -269,6 +269,100 @@ def test_data_that_a_network_does_not_take(network, x, error, message):
     assert message in str(raised.value)
 
 
+LABELED = randomize(UNet(channels=8, T=9, classes=3)).eval()
+
+
+def test_a_network_without_classes_is_the_one_that_it_was():
+    """Names and numbers of the parameters, draws and outputs, all of a seed."""
+    torch.manual_seed(0)
+    plain = UNet(channels=8, T=9)
+    torch.manual_seed(0)
+    labeled = UNet(channels=8, T=9, classes=3)
+    before, after = plain.state_dict(), labeled.state_dict()
+    assert [name for name in after if name not in before] == ["label.table"]
+    assert "label.table" not in before and after["label.table"].shape == (4, 32)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert parameters(labeled) == parameters(plain) + 4 * 32
+
+
+def test_labels_begin_silent():
+    plain = randomize(UNet(channels=8, T=9))
+    labeled = UNet(channels=8, T=9, classes=3)
+    labeled.load_state_dict(plain.state_dict(), strict=False)
+    for label in (None, torch.tensor([-1, 2])):
+        assert torch.equal(labeled(IMAGE, NOW, label), plain(IMAGE, NOW))
+
+
+def test_a_label_is_added_to_the_time():
+    """As in exercise 7.6: row k for class k, the last row for no label."""
+    x, label = torch.randn(4, 1, 8, 8), torch.tensor([0, 2, -1, 1])
+    t, shared = torch.tensor([5, 1, 5, 9]), torch.tensor([5]).expand(4)
+    plain = UNet(channels=8, T=9)
+    plain.load_state_dict(LABELED.state_dict(), strict=False)
+    table = LABELED.label.table
+    rows = torch.stack([table[0], table[2], table[3], table[1]])
+    plain.time.register_forward_hook(lambda layer, given, time: time + rows)
+    for times in (t, shared):
+        assert torch.allclose(LABELED(x, times, label), plain(x, times), atol=1e-5)
+    assert not torch.allclose(LABELED(x, t, label.flip(0)), plain(x, t), atol=1e-2)
+
+
+@pytest.mark.parametrize("t", [NOW, torch.tensor([5]).expand(2)])
+def test_no_label_at_all_means_none_for_each(t):
+    x = torch.randn(2, 1, 8, 8)
+    nothing = torch.full((2,), -1)
+    assert torch.allclose(LABELED(x, t), LABELED(x, t, nothing), atol=1e-6)
+    assert not torch.allclose(LABELED(x, t), LABELED(x, t, 0 * nothing), atol=1e-2)
+
+
+def test_each_row_learns_from_its_own_label():
+    network = randomize(UNet(channels=8, T=9, classes=3))
+    network(IMAGE, NOW, torch.tensor([1, -1])).square().sum().backward()
+    assert (network.label.table.grad.abs().sum(1) > 0).tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("label", "error", "message"),
+    [
+        (1, TypeError, "label is of type int: expected a tensor; for one label"),
+        (NOW[:1] % 3, ValueError, "label has shape (1,): expected (2,)"),
+        (NOW.float() % 3, TypeError, "label has dtype torch.float32: expected"),
+        (NOW.int() % 3, TypeError, "label has dtype torch.int32"),
+        (NOW - 2, ValueError, "label runs from 3 to 3, the network knows 0 … 2"),
+        (NOW - 7, ValueError, "label runs from -2 to -2, the network knows"),
+    ],
+)
+def test_labels_that_a_network_does_not_know(label, error, message):
+    with pytest.raises(error) as raised:
+        LABELED(IMAGE, NOW, label)
+    assert message in str(raised.value)
+
+
+def test_a_network_without_classes_takes_no_label():
+    with pytest.raises(ValueError, match="the network has no classes: build it with"):
+        UNet(channels=8)(IMAGE, NOW, NOW)
+
+
+@pytest.mark.parametrize("classes", [-1, 1.5, True, None])
+def test_classes_are_counted(classes):
+    with pytest.raises(ValueError) as error:
+        UNet(classes=classes)
+    assert str(error.value).startswith(f"classes={classes!r}: expected an int >= 0")
+
+
+def test_network_for_classes():
+    assert network_for((1, 8, 8), 8, classes=3).label.table.shape == (4, 32)
+    assert network_for((1, 8, 8), 8).label is None
+    with pytest.raises(ValueError, match="classes=3: an MLP takes no labels"):
+        network_for((2,), 8, classes=3)
+
+
+def test_off_the_cpu_no_label_is_read():
+    network = UNet(channels=8, T=9, classes=3).to("meta")
+    x, t = IMAGE.to("meta"), NOW.to("meta")
+    assert network(x, t, t + 99).shape == x.shape
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_in_16_bits_a_network_takes_both(dtype):
     with torch.autocast("cpu", torch.bfloat16):
