@@ -2,9 +2,9 @@
 
 The flow moves each point along a curve such that at every time t the points have the
 density q(x_t). In u = x_t / √(1 - ᾱ_t) and w = √(ᾱ_t / (1 - ᾱ_t)) it is du/dw = x̂_0
-(equation ``flow-u``). In z = x_t / (√ᾱ_t + √(1 - ᾱ_t)) and
-τ = √(1 - ᾱ_t) / (√ᾱ_t + √(1 - ᾱ_t)) it is dz/dτ = ε̂ - x̂_0, the velocity of flow
-matching (equation ``flow-velocity``), since z = (1 - τ) x_0 + τ ε is a straight line.
+(equation ``flow-u``). In y = x_t / (√ᾱ_t + √(1 - ᾱ_t)) and
+τ = √(1 - ᾱ_t) / (√ᾱ_t + √(1 - ᾱ_t)) it is dy/dτ = ε̂ - x̂_0, the velocity of flow
+matching (equation ``flow-velocity``), since y = (1 - τ) x_0 + τ ε is a straight line.
 """
 
 from __future__ import annotations
@@ -63,12 +63,26 @@ def transport(
     return x
 
 
+def reverse_drift(
+    schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, score: Tensor, eta: float
+) -> Tensor:
+    """The mean change of x_t in a short step to t - 1 (equation ``reverse-drift``).
+
+    With fresh noise η √β_t z beside it, the densities q(x_t) are kept for every η: 1 is
+    Anderson's reverse process, 0 the probability flow.
+    """
+    check_data(schedule, x_t=x_t, score=score)
+    check_time(schedule, t, x_t)
+    return along_batch(schedule.beta[t] / 2, x_t) * (x_t + (1 + eta**2) * score)
+
+
 def flow_velocity(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor, x0_hat: Tensor
 ) -> Tensor:
     """The velocity of flow matching, ε̂ - x̂_0 (equation ``flow-velocity``).
 
-    Arguments and errors are those of ``eps_from_x0``; the result is shaped like x_t.
+    With x_0 itself for the guess, it is the target of training (``flow-target``).
+    Arguments, result and errors are those of ``eps_from_x0``.
     """
     return eps_from_x0(schedule, x_t, t, x0_hat) - x0_hat
 
@@ -90,9 +104,10 @@ def x0_from_flow(
 def straight(
     schedule: NoiseSchedule, x_t: Tensor, t: int | Tensor
 ) -> tuple[Tensor, float | Tensor]:
-    """(z, τ) with z = (1 - τ) x_0 + τ ε, the same point on the straight line.
+    """(y, τ) with y = (1 - τ) x_0 + τ ε, the same point on the straight line.
 
-    τ grows from 0, data, to 1, noise: a number, or shaped to multiply x_t.
+    Equations ``straight-line`` and ``flow-time``. τ grows from 0, data, to 1, noise: a
+    number, or shaped to multiply x_t.
     """
     check_data(schedule, x_t=x_t)
     check_time(schedule, t, x_t)
@@ -132,11 +147,11 @@ def log_likelihood(
     if x.ndim != 2:
         raise ValueError(f"x has shape {tuple(x.shape)}: expected points, (batch, D)")
     half_log_snr = schedule.snr.log() / 2
-    gained, rate = torch.zeros_like(x[:, 0]), _spread(denoiser, schedule, x, times[0])
+    gained, rate = torch.zeros_like(x[:, 0]), expansion(denoiser, schedule, x, times[0])
     dim, first = x.shape[1], schedule.numbers[times[0]]
     for t, s in pairwise(times):
         x = transport(denoiser, schedule, x, (t, s))
-        rate_s = _spread(denoiser, schedule, x, s)
+        rate_s = expansion(denoiser, schedule, x, s)
         gained = gained + (rate + rate_s) / 2 * (half_log_snr[s] - half_log_snr[t])
         rate = rate_s
     last = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1)
@@ -144,8 +159,15 @@ def log_likelihood(
     return last + gained - dim / 2 * torch.log1p(-torch.tensor(first).to(x))
 
 
-def _spread(denoiser: Denoise, schedule: NoiseSchedule, x_t: Tensor, t: int) -> Tensor:
-    """√ᾱ_t times the divergence of x̂_0 as a function of x_t: (batch,)."""
+def expansion(
+    denoiser: Denoise, schedule: NoiseSchedule, x_t: Tensor, t: int
+) -> Tensor:
+    """√ᾱ_t times the divergence of x̂_0 as a function of x_t, shape (batch,).
+
+    The flow's log density falls by half of it per unit of the log-SNR (equation
+    ``flow-likelihood``). For the exact denoiser it is SNR_t times the variance of x_0
+    given x_t (equation ``tweedie-variance``).
+    """
     with torch.enable_grad():
         x_t = x_t.detach().requires_grad_()
         x0_hat = denoiser(x_t, t)

@@ -69,16 +69,28 @@ class Multistep:
         guess = x0_hat
         if self._last and self._last[1] == t and s > 0:
             before, _, x0_before = self._last
-            ratio = (log_snr(schedule, s) - log_snr(schedule, t)) / (
-                log_snr(schedule, t) - log_snr(schedule, before)
-            )
-            guess = x0_hat + ratio / 2 * (x0_hat - x0_before)
+            log_snrs = [log_snr(schedule, time) for time in (before, t, s)]
+            guess = extrapolate(x0_before, x0_hat, *log_snrs)
         self._last = (t, s, x0_hat)
         return ddim_step(schedule, x_t, guess, t, s, z)
 
 
+def extrapolate(
+    x0_before: Tensor, x0_hat: Tensor, before: float, here: float, there: float
+) -> Tensor:
+    """The guess in the middle of the step ahead (equation ``multistep``).
+
+    It is read off the line through the last two guesses, at the log-SNRs ``before`` and
+    ``here``; the step leads from ``here`` to ``there``.
+    """
+    return x0_hat + (there - here) / (2 * (here - before)) * (x0_hat - x0_before)
+
+
 def log_snr(schedule: NoiseSchedule, t: int) -> float:
-    """log(ᾱ_t / (1 - ᾱ_t)) at a time in 1 … T; -inf where ᾱ_t is 0."""
+    """λ_t = log(ᾱ_t / (1 - ᾱ_t)) at t in 1 … T (equation ``log-snr``).
+
+    It is -inf where ᾱ_t is 0.
+    """
     abar = schedule.numbers[t]
     return math.log(abar) - math.log1p(-abar) if abar else -math.inf
 
@@ -108,8 +120,8 @@ def spaced_times(schedule: NoiseSchedule, steps: int, spacing: str) -> list[int]
         )
     snr = schedule.snr[1:].log()
     scale = snr if spacing == "log-snr" else (-snr / 14).exp()
-    wanted = torch.linspace(0, 1, steps, dtype=torch.float64)
-    wanted = (scale[-1] + wanted * (scale[0] - scale[-1])).tolist()
+    share = torch.linspace(0, 1, steps, dtype=torch.float64)
+    wanted = scale[-1] + share * (scale[0] - scale[-1])
     times = [1 + int((scale - value).abs().argmin()) for value in wanted] + [0]
     for i in range(steps - 2, -1, -1):  # move apart what fell on one time
         times[i] = max(times[i], times[i + 1] + 1)

@@ -84,7 +84,7 @@ def test_a_step_is_eulers_method_along_the_straight_line(t, s):
 def test_the_velocity_carries_the_density(tau):
     """∂ log p/∂τ + ∇·v + v·∇ log p = 0, with p in closed form."""
 
-    def density(tau):  # of z = (1 - τ) x_0 + τ ε
+    def density(tau):  # of y = (1 - τ) x_0 + τ ε
         stds = ((1 - tau) ** 2 * RING.stds**2 + tau**2).sqrt()
         return GaussianMixture(RING.weights, (1 - tau) * RING.means, stds)
 

@@ -386,6 +386,7 @@ _CONSTANTS = {
 _RANDOM = (
     *("x_0", "x_t", "x_prev", "x_prev2", "x_s", "eps", "z", "v", "score"),
     *("x0_hat", "x0_hat_1", "eps_hat", "v_hat", "mean_1", "mean_2"),
+    *("x0_hat_s", "x0_hat_r", "ydot", "ydot_hat"),
 )
 
 
@@ -444,6 +445,7 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
         "L_s": lambda s: x[s] ** 2,
         "J_s": lambda s: x[s] ** 2,
         "p_T": norm.pdf(x[T]),
+        "abar_1": abar[1],
         "abar_T": abar[T],
         "h": group[0, :4, 0],
         "mean_h": group[0, :4].mean(),
@@ -460,6 +462,10 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
         s = t // 2  # any earlier time
         skipped = (1 - abar[s]) / (1 - abar[t]) * (1 - abar[t] / abar[s])
         data = {name: randn(3) for name in _RANDOM}
+        # of two points, -1 and 1: the guess is tanh of this
+        lean = np.sqrt(abar[t]) * data["x_t"] / (1 - abar[t])
+        with np.errstate(divide="ignore"):  # at s = 0
+            log_snr = np.log(snr[[t, s]])
         at_t = {
             "t": t,
             "s": s,
@@ -474,6 +480,14 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
             "betatilde_t": betatilde[t],
             "sigma_t": np.sqrt(beta[t]),  # the choice "beta"
             "sigma_s": eta * np.sqrt(skipped),
+            "lambda_t": log_snr[0],
+            "lambda_s": log_snr[1],
+            "lambda_r": log_snr[0] - 0.3,
+            "w_t": np.exp(log_snr[0] / 2),
+            "w_s": np.exp(log_snr[1] / 2),
+            "tau_t": 1 / (1 + np.exp(log_snr[0] / 2)),
+            "var_x0": 1 / torch.cosh(lean) ** 2,
+            "div_x0": randn(1).item(),
             "mu_tilde": on_x0[t] * data["x_0"] + on_x_t[t] * data["x_t"],
             "mu_theta": on_x0[t] * data["x0_hat"] + on_x_t[t] * data["x_t"],
             "var_1": randn(3) ** 2 + 0.1,

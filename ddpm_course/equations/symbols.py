@@ -50,6 +50,7 @@ alpha_t = _positive("alpha_t", r"\alpha_t", "share of the variance kept by step 
 alpha_prev = _positive("alpha_prev", r"\alpha_{t-1}", "the same, one step earlier")
 abar_t = _positive("abar_t", r"\bar\alpha_t", "share of the variance kept up to $t$")
 abar_prev = _positive("abar_prev", r"\bar\alpha_{t-1}", "the same, one step earlier")
+abar_1 = _positive("abar_1", r"\bar\alpha_1", "share of the variance kept by step 1")
 abar_T = _positive("abar_T", r"\bar\alpha_T", "share of the variance kept up to $T$")
 snr_t = _positive("snr_t", r"\mathrm{SNR}_t", "signal-to-noise ratio at $t$")
 snr_prev = _positive("snr_prev", r"\mathrm{SNR}_{t-1}", "the same, one step earlier")
@@ -64,6 +65,12 @@ sigma_s = _positive(
     "sigma_s", r"\sigma_s", "standard deviation of the noise that a step to $s$ adds"
 )
 eta = _positive("eta", r"\eta", "factor of a step's new noise, from 0 (DDIM) to 1 (ancestral)")
+lambda_t = _real("lambda_t", r"\lambda_t", "log of the signal-to-noise ratio at $t$")
+lambda_s = _real("lambda_s", r"\lambda_s", "the same at $s$")
+lambda_r = _real("lambda_r", r"\lambda_r", "the same at $r$, the time of the last step")
+w_t = _positive("w_t", "w_t", "root of the signal-to-noise ratio at $t$")
+w_s = _positive("w_s", "w_s", "the same at $s$")
+tau_t = _positive("tau_t", r"\tau_t", "time of the straight line: 0 is data, 1 noise")
 steepness = _positive("steepness", r"\kappa", "steepness of the sigmoid schedule")
 offset = _positive("offset", r"\delta", "offset of the cosine schedule")
 alpha = _indexed("alpha", r"\alpha_s", "share of the variance kept by step $s$")
@@ -79,6 +86,7 @@ z = _real("z", "z", "standard normal noise of a reverse step")
 eps = _real("eps", r"\varepsilon", "standard normal noise of the forward process")
 mu_tilde = _real("mu_tilde", r"\tilde\mu_t(x_t, x_0)", "mean of the posterior")
 v = _real("v", "v", "velocity: weighted noise minus weighted data")
+ydot = _real("ydot", r"\dot y", "velocity along the straight line from data to noise")
 score = _real(
     "score",
     r"\nabla_{x_t} \log q(x_t)",
@@ -92,6 +100,17 @@ x0_hat_1 = _real(
     "x0_hat_1", r"\hat x_\theta(x_1, 1)", "the same at the last step, $t = 1$"
 )
 eps_hat = _real("eps_hat", r"\varepsilon_\theta(x_t, t)", "predicted noise")
+x0_hat_s = _real("x0_hat_s", r"\hat x_\theta(x_s, s)", "the same at $s$")
+x0_hat_r = _real("x0_hat_r", r"\hat x_\theta(x_r, r)", "the guess of the last step")
+div_x0 = _real(
+    "div_x0",
+    r"\nabla_{x_t} \cdot \hat x_\theta(x_t, t)",
+    "divergence of the guess: the sum of its slopes",
+)
+var_x0 = _positive(
+    "var_x0", r"\mathrm{Var}[x_0 \mid x_t]", "how uncertain $x_t$ leaves $x_0$"
+)
+ydot_hat = _real("ydot_hat", r"\dot y_\theta(x_t, t)", "predicted velocity of the line")
 v_hat = _real("v_hat", r"v_\theta(x_t, t)", "predicted velocity")
 
 # Densities

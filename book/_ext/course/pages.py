@@ -38,7 +38,10 @@ DOCUMENTS = {
     "sampling": "lecture on sampling",
 }
 #: The steps of the course map, one a chapter.
-STEPS = ("Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling")
+STEPS = (
+    *("Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling"),
+    "Fewer steps",
+)
 
 
 def _html(text: str) -> nodes.raw:
@@ -193,7 +196,7 @@ def formulas() -> dict[str, str]:
 
 
 class CourseMap(_FromMarkdown):
-    """``{course-map}``: the seven steps of the course, this chapter's emphasized."""
+    """``{course-map}``: the steps of the course, this chapter's emphasized."""
 
     def lines(self) -> list[str]:
         here = Path(self.env.docname).name[:2]
