@@ -148,7 +148,7 @@ def measured(
     Nobody knows p(y | x_t). Take y as Gaussian around A x̂_0(x_t), so that
     log p(y | x_t) = -strength ‖y - A x̂_0(x_t)‖² up to a constant, and shift x̂_0 by
     Bayes' rule as ``classifier_guided`` does. The gradient goes through the denoiser,
-    whose derivative is a covariance (equation ``tweedie-variance``). With the exact one,
+    whose derivative is a covariance (equation ``tweedie-variance``): with the exact one
     x̂_0 moves by 2 strength Cov[x_0 | x_t] Aᵀ (y - A x̂_0).
 
     With measurement noise of variance σ², diffusion posterior sampling (DPS) takes the
