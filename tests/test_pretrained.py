@@ -5,6 +5,8 @@ import json
 import pickletools
 import re
 import zipfile
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,10 @@ from ddpm_course.__main__ import main
 from ddpm_course.lab import checkpoints, pretrained
 from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.lab.classifier import Classifier, features, predict, train_classifier
+from ddpm_course.lab.runs import About
+from ddpm_course.parameterization import Denoiser
 from ddpm_course.sampling import ddim_step, sample
+from ddpm_course.unet import network_for
 
 FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix not in ("", ".md"))
 
@@ -165,6 +170,29 @@ def test_a_checkpoint_and_its_export_give_one_network(tmp_path, name):
     averaged = checkpoints.read(run)["ema"]
     for key, value in exported.network.state_dict().items():
         assert torch.equal(value, averaged[key])
+
+
+def test_a_network_with_labels_keeps_them(tmp_path):
+    """In 16 bits too, which halve the file."""
+    about = About("digits", 32, "cosine", 20, (1, 8, 8), 8, 1, 1, classes=3)
+    network = network_for((1, 8, 8), 8, 1, 1, 20, classes=3)
+    for p in network.parameters():
+        torch.nn.init.normal_(p, std=0.2, generator=seeded(p.numel()))
+    weights = {name: w.half() for name, w in network.state_dict().items()}
+    content = {"format": pretrained.NETWORK, "settings": {"kind": "v"}}
+    content |= {"about": asdict(about), "weights": weights}
+    checkpoints.write(tmp_path / "x.pt", content)
+    model = pretrained.load_network(tmp_path / "x.pt")
+    x, y = torch.randn(3, 1, 8, 8, generator=seeded()), torch.tensor([2, -1, 0])
+    network.load_state_dict(weights)
+    wanted = Denoiser(partial(network, label=y), model.schedule(), "v", clip=1)
+    with torch.no_grad():
+        assert torch.equal(model.denoiser(y)(x, 7), wanted(x, 7))
+        told = [model.denoiser(label)(x, 7) for label in (2, -1, 0)]
+        each = torch.stack([told[i][i] for i in range(3)])
+        assert torch.allclose(each, wanted(x, 7), atol=1e-5)
+        assert torch.allclose(model.denoiser()(x, 7), told[1], atol=1e-5)
+    assert (told[0] - told[1]).abs().max() > 1e-2
 
 
 def test_files_that_are_no_networks_are_refused(tmp_path):

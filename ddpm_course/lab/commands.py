@@ -275,7 +275,7 @@ def _network(about: About, settings: training.Settings, start: str | None) -> nn
     model = pretrained.load_network(pretrained.file_of(start))
     mine, its = asdict(about), asdict(model.about)
     mine, its = mine | {"kind": settings.kind}, its | {"kind": model.kind}
-    names = ("shape", "channels", "blocks", "patch", "T", "schedule", "kind")
+    names = ("shape", "channels", "blocks", "patch", "T", "schedule", "kind", "classes")
     told = [f"{n}={its[n]!r} (now {mine[n]!r})" for n in names if mine[n] != its[n]]
     if told:
         raise ValueError(

@@ -10,8 +10,9 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ddpm_course.guidance import labeled
 from ddpm_course.lab import checkpoints
 from ddpm_course.lab.checkpoints import CheckpointError
 from ddpm_course.lab.classifier import Classifier
@@ -51,9 +52,15 @@ class Pretrained:
         schedule = make_schedule(self.about.schedule, self.about.T)
         return schedule.to(next(self.network.parameters()).device)
 
-    def denoiser(self) -> Denoiser:
-        """(x_t, t) → x̂_0, clipped to the range of the data."""
-        return Denoiser(self.network, self.schedule(), self.kind, clip=self.about.reach)
+    def denoiser(self, label: int | Tensor | None = None) -> Denoiser:
+        """(x_t, t) → x̂_0, clipped to the range of the data.
+
+        Args:
+            label: The class of every image, or int64 (batch,), for a network with
+                classes; -1 and None mean no label.
+        """
+        network = self.network if label is None else labeled(self.network, label)
+        return Denoiser(network, self.schedule(), self.kind, clip=self.about.reach)
 
 
 def fashion_mnist() -> Pretrained:
@@ -87,7 +94,12 @@ def load_network(path: Path | str) -> Pretrained:
     about = About(**content["about"])
     with torch.device("cpu"):
         network = network_for(
-            about.shape, about.channels, about.blocks, about.patch, about.T
+            about.shape,
+            about.channels,
+            about.blocks,
+            about.patch,
+            about.T,
+            about.classes,
         )
     try:
         network.load_state_dict(content["weights" if "weights" in content else "ema"])

@@ -38,6 +38,7 @@ class About:
         shape: Shape of one image or point.
         channels, blocks, patch: Arguments of ``unet.network_for``.
         reach: The largest absolute value in the data.
+        classes: Number of classes of the labels; 0 without labels.
     """
 
     data: str
@@ -49,6 +50,7 @@ class About:
     blocks: int
     patch: int
     reach: float = 1.0
+    classes: int = 0
 
     def __post_init__(self) -> None:
         for name, plain in _PLAIN_ABOUT.items():  # a Path or np.int64 can't be loaded
@@ -73,6 +75,7 @@ _PLAIN_ABOUT: dict[str, Callable] = {
     "blocks": index,
     "patch": index,
     "reach": float,
+    "classes": index,
 }
 
 
