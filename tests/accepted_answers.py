@@ -20,6 +20,7 @@ from ddpm_course.equations import (
     M,
     T,
     abar_prev,
+    abar_s,
     abar_T,
     abar_t,
     alpha,
@@ -36,6 +37,8 @@ from ddpm_course.equations import (
     snr_prev,
     snr_t,
     t,
+    tau_t,
+    var_1,
     x_0,
     x_t,
     z,
@@ -43,6 +46,7 @@ from ddpm_course.equations import (
 from ddpm_course.exercises import reference
 from ddpm_course.sampling import ddim_step
 from ddpm_course.schedules import NoiseSchedule
+from ddpm_course.solvers import Multistep
 
 
 def then(number: str, change: Callable) -> Callable:
@@ -349,6 +353,27 @@ on_noise = beta_t / sp.sqrt(1 - abar_t)
 jump = (x_t - sp.sqrt(1 - abar_t) * eps_hat) / sp.sqrt(abar_t)
 on_x0 = sp.sqrt(abar_prev) * beta_t / (1 - abar_t)
 on_x_t = sp.sqrt(alpha_t) * (1 - abar_prev) / (1 - abar_t)
+
+
+def look_back_in_u(alpha_bar, x_t, x0_hat, x0_before, r, t, s):
+    """Euler's method for du/dw, with the extrapolated guess."""
+    if s == 0:
+        return x0_hat
+    w = (alpha_bar / (1 - alpha_bar)).sqrt()
+    ratio = torch.log(w[s] / w[t]) / torch.log(w[t] / w[r])
+    guess = (1 + ratio / 2) * x0_hat - ratio / 2 * x0_before
+    u = x_t / (1 - alpha_bar[t]).sqrt() + (w[s] - w[t]) * guess
+    return u * (1 - alpha_bar[s]).sqrt()
+
+
+def look_back_by_the_package(alpha_bar, x_t, x0_hat, x0_before, r, t, s):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        schedule = NoiseSchedule.from_betas(1 - alpha_bar[1:] / alpha_bar[:-1])
+    step, z = Multistep(), torch.zeros_like(x_t)
+    step(schedule, x_t, x0_before, r, t, z)
+    return step(schedule, x_t, x0_hat, t, s, z)
+
 
 ACCEPTED: dict[str, tuple[Any, ...]] = {
     "1.1": (
@@ -671,4 +696,37 @@ ACCEPTED["7.7"] = (
     then("7.7", Tensor.numpy),
     chain_step_by_step,
 )
+root, rest = sp.sqrt(abar_t), sp.sqrt(1 - abar_t)
+ACCEPTED |= {
+    "8.1": (
+        1 / (1 + (tau_t / (1 - tau_t)) ** 2),
+        1 - tau_t**2 / (1 - 2 * tau_t + 2 * tau_t**2),
+        (1 - 2 * tau_t + tau_t**2) / (1 - 2 * tau_t * (1 - tau_t)),
+        ((1 - tau_t) / sp.sqrt((1 - tau_t) ** 2 + tau_t**2)) ** 2,
+        sp.factor((tau_t - 1) ** 2 / (2 * tau_t**2 - 2 * tau_t + 1)),
+    ),
+    "8.2": (
+        1 + 2 * sp.sqrt(abar_t * (1 - abar_t)),
+        1 + 2 * root * rest,
+        abar_t * (1 + rest / root) ** 2,
+        sp.expand((root + rest) ** 2),
+        (1 - abar_t) * (1 + sp.sqrt(snr_t)) ** 2,
+    ),
+    "8.3": (
+        x_t * sp.sqrt(1 + abar_s * (var_1 - 1)) / sp.sqrt(1 + abar_t * (var_1 - 1)),
+        x_t / sp.sqrt((1 - abar_t + abar_t * var_1) / (1 - abar_s + abar_s * var_1)),
+        sp.sqrt(x_t**2 * (1 - abar_s * (1 - var_1)) / (1 - abar_t * (1 - var_1)))
+        * sp.sign(x_t),
+        sp.sqrt(abar_s * var_1 + 1 - abar_s)
+        * (x_t / sp.sqrt(abar_t * var_1 + 1 - abar_t)),
+        x_t * ((abar_s * var_1 - abar_s + 1) / (abar_t * var_1 + 1 - abar_t)) ** 0.5,
+    ),
+    "8.4": (
+        look_back_in_u,
+        look_back_by_the_package,
+        in_float32("8.4"),
+        then("8.4", Tensor.tolist),
+        then("8.4", Tensor.numpy),
+    ),
+}
 ACCEPTED |= PIECES | HUNTS

@@ -1383,3 +1383,145 @@ def bugs_quiet(figure):
         # the mirror image of a mode has the same square
         square = (density * hat**2).sum() * (x[1] - x[0]).item()
         assert equal(at(spread, a), square**0.5, 0.02)
+
+
+# --- chapter 8 --------------------------------------------------------------------
+
+LINE = GaussianMixture([0.4, 0.6], [[-1.0], [1.0]], [0.15, 0.3])
+
+
+@shows
+def steps_idea(figure):
+    rough = {}
+    for ax in figure.axes:
+        assert ax.get_xlim() == (1000, 0) and ax.get_xlabel() == "$t$"
+        seen = np.asarray(ax.images[0].get_alpha())  # the opacity is the density
+        x = torch.linspace(-3, 3, 240, dtype=torch.float64)[:, None]
+        for t, column in ((1, seen[:, 0]), (501, seen[:, 100])):
+            truth = LINE.log_prob_t(COSINE, x, t).exp().flip(0)
+            assert like(column, truth.numpy()) > 0.999
+        ways = [np.array(points(line)) for line in ax.lines]
+        for line, (t, y) in zip(ax.lines, ways, strict=True):
+            assert t[0] == 1000 and t[-1] == 0
+            assert color(line) == (ORANGE if y[-1] > 0 else BLUE)
+        rough[ax.get_title()] = np.mean([np.abs(np.diff(y)).sum() for _, y in ways])
+    order = np.argsort([y[0] for _, y in ways])  # of the smooth ones: no crossing
+    assert (np.diff([ways[i][1] for i in order], axis=0) > 0).all()
+    assert rough["fresh noise"] > 5 * rough["no noise"]
+
+
+@shows
+def steps_straight(figure):
+    bends = []
+    for ax in figure.axes:
+        dashed = next(line for line in ax.lines if line.get_linestyle() == "--")
+        x, y = points(dashed)
+        chord = y[0] + (x - x[0]) / (x[-1] - x[0]) * (y[-1] - y[0])
+        bends.append(np.abs(y - chord).max())
+        solid = [points(line)[1] for line in ax.lines if line is not dashed]
+        assert len(solid) == 9 and rising([y[0] for y in solid])
+        assert rising([y[-1] for y in solid]) and equal(y[-1], solid[2][-1], 0, 0.02)
+        assert ax.get_xlim()[0] > ax.get_xlim()[1]  # from noise to data
+    assert bends[0] > 0.2 and max(bends[1:]) < 1e-3
+
+
+@shows
+def steps_exchange(figure):
+    names, _, (flow, ddim) = grid(figure)
+    assert names == ["flow", "DDIM"] and equal(flow, ddim, absolute=1e-3)
+    assert upright(flow)
+
+
+@shows
+def steps_orders(figure):
+    even, uneven = figure.axes
+    assert (even.get_title(), uneven.get_title()) == ("even in log-snr", "even in time")
+    for name, order in (("DDIM", 1), ("Heun", 2), ("multistep", 2)):
+        calls, error = points(curve(even, name))
+        assert abs(np.polyfit(np.log(calls), np.log(error), 1)[0] + order) < 0.2
+        other = curves(uneven, name) if uneven.get_legend() else []
+        assert all(falling(points(line)[1]) for line in other)
+    calls, error = points(curve(even, "Heun"))
+    assert calls.tolist() == [31, 63, 127, 255, 511]
+    slow = {color(line): points(line) for line in uneven.lines}
+    calls, error = slow[color(curve(even, "Heun"))]
+    assert np.polyfit(np.log(calls), np.log(error), 1)[0] > -1.8
+
+
+@shows
+def steps_times(figure):
+    left, right = figure.axes
+    assert [t.get_text() for t in left.get_yticklabels()] == [
+        "time",
+        "log-snr",
+        "karras",
+    ]
+    ticks = [points(line)[0] for line in left.lines]
+    assert all(len(x) == 20 and rising(x) for x in ticks)
+    assert equal(ticks[0][0], torch.logit(COSINE.alpha_bar[1000]))
+    gaps = [np.diff(x[1:]) for x in ticks]  # but for the first
+    assert np.ptp(gaps[0][:15]) > 0.5
+    sigma = np.exp(-ticks[2] / 14)  # its seventh root is spread evenly
+    wanted = np.linspace(sigma[0], sigma[-1], 20)
+    assert np.abs(sigma - wanted)[10:].max() < -np.diff(wanted)[0] / 2
+    _, heights = bars(right)
+    assert len(heights) == 9 and max(heights[:3]) < min(heights[6:])
+
+
+@shows
+def steps_clothes(figure):
+    assert [ax.get_title() for ax in figure.axes] == ["DDIM", "Heun", "multistep"]
+    blocks = [tiles(picture(ax), 3) for ax in figure.axes]
+    assert all(len(block) == 12 and upright(block[9:]) for block in blocks)
+    best = [np.stack([block[9 + k] for block in blocks]).mean(0) for k in range(3)]
+    for block in blocks:
+        far = [
+            np.mean([np.abs(block[3 * r + k] - best[k]).mean() for k in range(3)])
+            for r in range(4)
+        ]
+        assert falling(far)
+
+
+@shows
+def steps_frechet(figure):
+    (ax,) = figure.axes
+    floor = next(line for line in ax.lines if len(set(points(line)[1])) == 1)
+    for name in ("DDIM", "Heun", "multistep"):
+        calls, distance = points(curve(ax, name))
+        assert calls.tolist() == [5, 10, 20, 50] and falling(distance)
+        assert min(distance) > points(floor)[1][0] > 0.1
+    assert "calls" in ax.get_xlabel() and "distance" in ax.get_ylabel()
+
+
+@shows
+def steps_dark(figure):
+    plain, rescaled, counts = figure.axes
+    spans = {}
+    for ax in (plain, rescaled):
+        light = [image.mean() for image in tiles(picture(ax), 16)]
+        assert rising(light) and len(light) == 16
+        spans[ax.get_ylabel()] = np.ptp(light)
+    assert spans["rescaled"] > 1.05 * spans["plain"]
+    legend = counts.get_legend()
+    assert {t.get_text() for t in legend.get_texts()} == {"plain", "rescaled", "data"}
+
+
+@shows
+def steps_walk(figure):
+    names, _, (codes, pixels) = grid(figure)
+    assert names == ["codes", "pixels"] and all(map(is_clothes, (pixels[0], pixels[6])))
+    middle = (pixels[0] + pixels[6]) / 2
+    assert equal(pixels[3], middle, absolute=1e-2)
+    assert all(equal(codes[k], pixels[k], absolute=0.05) for k in (0, 6))
+    assert codes[3].std() > pixels[3].std()
+
+
+@shows
+def steps_likelihood(figure):
+    axis = torch.linspace(-1.7, 1.7, 40, dtype=torch.float64)
+    soft = GaussianMixture.ring(std=0.2)
+    truth = soft.log_prob(torch.cartesian_prod(axis, axis)).exp()
+    truth = truth.reshape(40, 40).T.flip(0).numpy()
+    for ax, title in zip(figure.axes, ("formula", "flow"), strict=True):
+        assert ax.get_title() == title
+        assert equal(picture(ax), truth, absolute=0.01)

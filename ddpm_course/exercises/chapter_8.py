@@ -195,7 +195,7 @@ _ENCODE = Exercise(
                 (abar_s * sp.sqrt(var_1) + 1 - abar_s)
                 / (abar_t * sp.sqrt(var_1) + 1 - abar_t)
             ),
-            "var_1 is a variance already: variances add, without a root.",
+            "Variances add, without a root, and var_1 is one already.",
         ),
         "the best guess": Mistake(
             x_t * sp.sqrt(abar_s * abar_t) * var_1 / _AT_T,
