@@ -95,7 +95,9 @@ def log_snr(schedule: NoiseSchedule, t: int) -> float:
     return math.log(abar) - math.log1p(-abar) if abar else -math.inf
 
 
-def spaced_times(schedule: NoiseSchedule, steps: int, spacing: str) -> list[int]:
+def spaced_times(
+    schedule: NoiseSchedule, steps: int, spacing: str, sigma_max: float = math.inf
+) -> list[int]:
     """Times T, …, 1, 0 for a chain of ``steps`` steps, ``steps + 1`` falling ints.
 
     Args:
@@ -103,6 +105,8 @@ def spaced_times(schedule: NoiseSchedule, steps: int, spacing: str) -> list[int]
         steps: How many steps, in 2 … T.
         spacing: What is spread evenly from T to 1: "time", "log-snr", or with "karras"
             the seventh root of σ = √((1 - ᾱ_t) / ᾱ_t), as Karras et al. (2022) do.
+        sigma_max: Noisier times are passed in the first step, if they aren't spread
+            evenly in time. Karras et al. take 80.
 
     Raises:
         ValueError: For another spacing or number of steps.
@@ -114,15 +118,19 @@ def spaced_times(schedule: NoiseSchedule, steps: int, spacing: str) -> list[int]
         return sparse_times(schedule.T, steps)
     if not (isinstance(steps, int) and 2 <= steps <= schedule.T):
         raise ValueError(f"steps={steps}: expected 2 … T = {schedule.T}")
-    if not schedule.numbers[-1]:
-        raise ValueError(
-            f"spacing={spacing!r}: at T the schedule has log SNR = -inf; use 'time'"
-        )
     snr = schedule.snr[1:].log()
+    snr = snr[snr >= -2 * math.log(sigma_max)] if sigma_max < math.inf else snr
+    if len(snr) == 0 or snr[-1] == -math.inf:
+        raise ValueError(
+            f"sigma_max={sigma_max}: expected noise that the schedule has, and where "
+            "alpha_bar[T] is 0 a finite number, such as 80"
+        )
     scale = snr if spacing == "log-snr" else (-snr / 14).exp()
-    share = torch.linspace(0, 1, steps, dtype=torch.float64)
-    wanted = scale[-1] + share * (scale[0] - scale[-1])
-    times = [1 + int((scale - value).abs().argmin()) for value in wanted] + [0]
+    first = [schedule.T] if len(snr) < schedule.T else []
+    share = torch.linspace(0, 1, steps - len(first), dtype=torch.float64).flip(0)
+    wanted = scale[0] + share * (scale[-1] - scale[0])
+    times = [1 + int((scale - value).abs().argmin()) for value in wanted]
+    times = [*first, *times, 0]
     for i in range(steps - 2, -1, -1):  # move apart what fell on one time
         times[i] = max(times[i], times[i + 1] + 1)
     return [min(t, schedule.T - i) for i, t in enumerate(times)]

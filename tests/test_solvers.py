@@ -139,6 +139,22 @@ def test_times_fall_from_T_to_0(schedule, spacing, steps):
     assert spacing != "time" or times == sparse_times(1000, steps)
 
 
+@pytest.mark.parametrize("schedule", [LINEAR, COSINE, ZERO])
+@pytest.mark.parametrize("steps", [2, 3, 20, 1000])
+def test_the_noisiest_times_are_passed_in_one_step(schedule, steps):
+    times = spaced_times(schedule, steps, "karras", sigma_max=80)
+    assert times[0] == 1000 and times[-2:] == [1, 0] and len(times) == steps + 1
+    assert all(s < t for t, s in pairwise(times))
+    if 3 <= steps <= 20:
+        sigma = [math.exp(-log_snr(schedule, t) / 2) for t in times[1:3]]
+        assert sigma[0] == pytest.approx(80, rel=0.3) and sigma[1] < 80
+
+
+def test_there_must_be_noise_to_spread():
+    with pytest.raises(ValueError, match="sigma_max=1e-09"):
+        spaced_times(COSINE, 10, "log-snr", sigma_max=1e-9)
+
+
 def test_log_snr_is_spread_evenly():
     half = [log_snr(FINE, t) for t in spaced_times(FINE, 21, "log-snr")[:-1]]
     gaps = np.diff(half)
@@ -162,7 +178,7 @@ def test_karras_times_have_the_published_noise_levels():
         (LINEAR, 1, "log-snr", "steps=1"),
         (LINEAR, 1001, "karras", "steps=1001"),
         (LINEAR, 2.5, "log-snr", "steps=2.5"),
-        (ZERO, 10, "log-snr", "log SNR = -inf"),
+        (ZERO, 10, "log-snr", "sigma_max=inf: expected noise"),
     ],
 )
 def test_times_that_cannot_be(schedule, steps, spacing, message):
