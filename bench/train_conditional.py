@@ -30,6 +30,7 @@ from ddpm_course.sampling import ancestral_step, sample
 from ddpm_course.training import Settings, learning_rate, simple_loss, update_ema
 from ddpm_course.unet import network_for
 
+NAME = Path(__file__).name
 CLASSES = 10
 DROPPED = 0.1
 #: The label vectors start at 0 and have a longer way to go than the weights.
@@ -148,6 +149,21 @@ def measure(path: Path, scales: list[float], each: int, steps: int) -> dict:
     }
 
 
+def how_trained(path: Path) -> dict:
+    """What the file says of its training, and the command."""
+    content = checkpoints.read(path, pretrained.NETWORK)
+    settings = {k: content["settings"][k] for k in ("batch_size", "lr", "ema", "seed")}
+    command = f"python bench/{NAME} train --steps {content['step']} --out {path.name}"
+    return {
+        "command": command,
+        "steps": content["step"],
+        **settings,
+        "labels_dropped": DROPPED,
+        "labels_learn_faster": LABELS_LEARN_FASTER,
+        "loss": round(content["loss"], 4),
+    }
+
+
 def cpu() -> str:
     """The name of the processor, where Linux says it."""
     info = Path("/proc/cpuinfo")
@@ -183,8 +199,9 @@ def main() -> None:
         print(f"loss {loss:.4f}, {time.time() - began:.0f} s on {cpu()}")
     else:
         record = measure(options.file, options.w, options.each, options.steps)
-        record["command"] = " ".join(["python", *sys.argv])
-        record["cpu"] = cpu()
+        command = " ".join(["python", f"bench/{NAME}", *sys.argv[1:]])
+        training = how_trained(options.file)
+        record |= {"command": command, "training": training, "cpu": cpu()}
         options.out.write_text(json.dumps(record, indent=1) + "\n")
 
 

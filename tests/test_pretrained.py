@@ -29,7 +29,7 @@ FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix not in ("", "
 def test_the_files_are_small_and_their_sums_are_recorded():
     readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
     sums = (pretrained.WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8")
-    assert sum(path.stat().st_size for path in FILES) < 5e6
+    assert sum(path.stat().st_size for path in FILES) < 6e6
     assert len(sums.splitlines()) == len(FILES)
     for path in FILES:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -48,6 +48,7 @@ def test_the_weights_name_nothing_that_could_run(path):
     assert asked <= {
         "collections OrderedDict",
         "torch FloatStorage",
+        "torch HalfStorage",
         "torch LongStorage",
         "torch._utils _rebuild_tensor_v2",
     }
@@ -109,6 +110,32 @@ def test_the_record_is_that_of_the_command():
     command = re.search(r"python -m ddpm_course evaluate (.*)", readme)[1]
     assert f"--n {record['samples']}" in command
     assert f"--steps {record['steps']}" in command
+
+
+def test_the_network_by_class_is_told_what_to_look_for():
+    """The right label helps to denoise, a wrong one hurts, and none is in between."""
+    model, x0 = pretrained.fashion_mnist_by_class(), data.fashion_mnist_held_out()[:60]
+    y = predict(pretrained.load_classifier("fashion-mnist"), x0)
+    eps, t = torch.randn(x0.shape, generator=seeded()), 800
+    abar = model.schedule().alpha_bar[t].float()
+    x_t = abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+    denoisers = [model.denoiser(y), model.denoiser(), model.denoiser((y + 5) % 10)]
+    right, none, wrong = ((d(x_t, t) - x0).square().mean() for d in denoisers)
+    assert right < 0.95 * none and none < 0.8 * wrong
+    unlabeled = pretrained.fashion_mnist().denoiser()(x_t, t)
+    assert (none / (unlabeled - x0).square().mean() - 1).abs() < 0.1
+
+
+def test_the_record_by_class_counts_what_guidance_does():
+    path = pretrained.WEIGHTS / "fashion_mnist_by_class.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["samples"] >= 100 and record["cpu"]
+    assert record["training"]["steps"] > 0
+    readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    for command in (record["command"], record["training"]["command"]):
+        assert command in readme
+    accuracy = {float(w): row["accuracy"] for w, row in record["by_scale"].items()}
+    assert accuracy[0] < 0.3 and 0.7 < accuracy[1] < accuracy[2]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -139,9 +140,16 @@ def test_a_flipped_bit_never_changes_what_is_loaded(tmp_path):
     assert refused > 100
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist.pt", "digits_classifier.pt"])
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("fashion_mnist.pt", pretrained.fashion_mnist),
+        ("fashion_mnist_by_class.pt", pretrained.fashion_mnist_by_class),
+        ("digits_classifier.pt", partial(pretrained.load_classifier, "digits")),
+    ],
+)
 def test_a_flipped_bit_in_what_comes_with_the_package_is_seen(
-    tmp_path, monkeypatch, name
+    tmp_path, monkeypatch, name, load
 ):
     for path in pretrained.WEIGHTS.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -150,10 +158,7 @@ def test_a_flipped_bit_in_what_comes_with_the_package_is_seen(
     for seed in range(10):
         (tmp_path / name).write_bytes(flipped(whole, seed))
         with pytest.raises(CheckpointError, match=f"{name} is not the file that"):
-            if name == "fashion_mnist.pt":
-                pretrained.fashion_mnist()
-            else:
-                pretrained.load_classifier("digits")
+            load()
 
 
 FULL = """

@@ -68,6 +68,14 @@ def fashion_mnist() -> Pretrained:
     return load_network(file_of("fashion-mnist"))
 
 
+def fashion_mnist_by_class() -> Pretrained:
+    """The network that also takes a label 0 … 9, or -1, which comes with the package.
+
+    ``denoiser(label)`` answers for the images of a class, ``denoiser()`` for all.
+    """
+    return load_network(WEIGHTS / "fashion_mnist_by_class.pt")
+
+
 def file_of(name: str) -> Path:
     """A path, or "fashion-mnist" for the network that comes with the package."""
     if name == "fashion-mnist":
