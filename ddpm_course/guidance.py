@@ -67,7 +67,7 @@ def guided(
     """Classifier-free guidance: x̂_0(∅) + w (x̂_0(y) - x̂_0(∅)).
 
     The difference is what the condition adds. The same holds for ε̂, v̂ and the score,
-    which are linear in x̂_0.
+    since each is an affine function of x̂_0.
 
     Args:
         told: The denoiser that knows the condition, x̂_0(y).
@@ -157,7 +157,8 @@ def measured(
     a single number y.
 
     Args:
-        denoiser: A differentiable callable (x_t, t) → x̂_0, the unconditional one.
+        denoiser: A differentiable callable (x_t, t) → x̂_0, the unconditional one;
+            where it clips x̂_0, there is no gradient.
         schedule: The noise schedule.
         residual: x̂_0 → y - A x̂_0, shape (batch, …): any differentiable function.
         strength: How much to trust the measurement: a number >= 0, or a function of t.
