@@ -1423,6 +1423,8 @@ def steps_straight(figure):
         assert rising([y[-1] for y in solid]) and equal(y[-1], solid[2][-1], 0, 0.02)
         assert ax.get_xlim()[0] > ax.get_xlim()[1]  # from noise to data
     assert bends[0] > 0.2 and max(bends[1:]) < 1e-3
+    ends = [ax.get_title().split(" over ")[1] for ax in figure.axes]
+    assert ends == ["$t$", r"$\sigma$", r"$\tau$"]
 
 
 @shows
@@ -1451,6 +1453,7 @@ def steps_orders(figure):
 @shows
 def steps_times(figure):
     left, right = figure.axes
+    assert "error" in right.get_title() and left.get_xlabel() == r"$\lambda_t$"
     assert [t.get_text() for t in left.get_yticklabels()] == [
         "time",
         "log-snr",
