@@ -7,7 +7,8 @@ a score is a guess of x_0 in disguise (equation ``tweedie``):
 
 So a condition shifts x̂_0, and guidance multiplies the shift by a scale w. Everywhere
 w = 0 is unconditional, w = 1 is conditional, and w > 1 exaggerates. Each function makes
-a denoiser (x_t, t) → x̂_0, which samplers take like any other.
+a denoiser (x_t, t) → x̂_0, which samplers take like any other. With ``clip`` the
+result stays inside (-clip, clip), also where the shift leads out of the data's range.
 """
 
 from __future__ import annotations
@@ -74,8 +75,7 @@ def guided(
         untold: The one that doesn't, x̂_0(∅).
         w: The scale: 0 is ``untold``, 1 is ``told``.
         times: First and last time at which to guide; ``told`` answers at the others.
-        clip: Keeps the result inside (-clip, clip). Clipping the two answers is not
-            enough, since w > 1 leads out of their range.
+        clip: Limit of the result.
 
     Raises:
         TypeError, ValueError: If an argument is of another type or range.
@@ -84,19 +84,18 @@ def guided(
     check_callable("untold", untold)
     _check_scale("w", w)
     _check_times(times)
-    if clip is not None and not (is_real(clip) and clip > 0):
-        raise ValueError(f"clip={clip!r}: expected a number > 0, such as 1, or None")
+    _check_clip(clip)
 
     def denoiser(x_t: Tensor, t: int | Tensor) -> Tensor:
         scale = _scale(w, times, t)
         x0_told = told(x_t, t)
         check_shape("told(x_t, t)", x0_told, x_t)
         if isinstance(scale, float) and scale == 1:  # half the work
-            return x0_told
+            return _clipped(x0_told, clip)
         x0_untold = untold(x_t, t)
         check_shape("untold(x_t, t)", x0_untold, x_t)
         x0_hat = x0_untold + along_batch(scale, x_t) * (x0_told - x0_untold)
-        return x0_hat if clip is None else x0_hat.clamp(-clip, clip)
+        return _clipped(x0_hat, clip)
 
     return denoiser
 
@@ -106,6 +105,7 @@ def classifier_guided(
     log_prob: Callable[[Tensor, int | Tensor], Tensor],
     schedule: NoiseSchedule,
     w: float = 1.0,
+    clip: float | None = None,
 ) -> Denoise:
     """Classifier guidance: x̂_0 + w (1 - ᾱ_t) / √ᾱ_t ∇ log p(y | x_t).
 
@@ -115,6 +115,7 @@ def classifier_guided(
             classifier of noisy data, at the class that is wanted.
         schedule: The noise schedule.
         w: The scale: 0 is unconditional, 1 is Bayes' rule.
+        clip: Limit of the result.
 
     Raises:
         TypeError, ValueError: If an argument is of another type, shape or range, or,
@@ -124,6 +125,7 @@ def classifier_guided(
     check_callable("log_prob", log_prob)
     check_schedule(schedule)
     _check_scale("w", w)
+    _check_clip(clip)
 
     def shifted(x_t: Tensor, t: int | Tensor) -> Tensor:
         on_score = x0_per_score(schedule, x_t, t)
@@ -132,7 +134,7 @@ def classifier_guided(
             value = log_prob(x, t)
             _check_log_prob(value, x)
             (gradient,) = torch.autograd.grad(value.sum(), x)
-        return denoiser(x_t, t) + w * on_score * gradient
+        return _clipped(denoiser(x_t, t) + w * on_score * gradient, clip)
 
     return shifted
 
@@ -142,6 +144,7 @@ def measured(
     schedule: NoiseSchedule,
     residual: Callable[[Tensor], Tensor],
     strength: Strength,
+    clip: float | None = None,
 ) -> Denoise:
     """Posterior sampling for a measurement y = A x_0 + noise.
 
@@ -152,9 +155,8 @@ def measured(
     x̂_0 moves by 2 strength Cov[x_0 | x_t] Aᵀ (y - A x̂_0).
 
     With measurement noise of variance σ², diffusion posterior sampling (DPS) takes the
-    strength 1 / (2 σ²), as if x̂_0 were x_0: too much at large t. A strength of
-    1 / (2 (σ² + Var[A x_0 | x_t])) makes up for it, and is exact for Gaussian data and
-    a single number y.
+    strength 1 / (2 σ²), as if x̂_0 were x_0: too much at large t. For Gaussian data and
+    a number y, the strength 1 / (2 (σ² + Var[A x_0 | x_t])) is exact.
 
     Args:
         denoiser: A differentiable callable (x_t, t) → x̂_0, the unconditional one;
@@ -162,6 +164,7 @@ def measured(
         schedule: The noise schedule.
         residual: x̂_0 → y - A x̂_0, shape (batch, …): any differentiable function.
         strength: How much to trust the measurement: a number >= 0, or a function of t.
+        clip: Limit of the result.
 
     Raises:
         TypeError, ValueError: If an argument is of another type, shape or range, or,
@@ -172,6 +175,7 @@ def measured(
     check_schedule(schedule)
     if not callable(strength):
         _check_scale("strength", strength)
+    _check_clip(clip)
 
     def shifted(x_t: Tensor, t: int | Tensor) -> Tensor:
         on_score = x0_per_score(schedule, x_t, t)
@@ -181,7 +185,7 @@ def measured(
             x0_hat = denoiser(x, t)
             error = residual(x0_hat).square().sum()
             (gradient,) = torch.autograd.grad(error, x)
-        return x0_hat.detach() - scale * on_score * gradient
+        return _clipped(x0_hat.detach() - scale * on_score * gradient, clip)
 
     return shifted
 
@@ -218,14 +222,22 @@ def _check_scale(name: str, value: float) -> None:
         )
 
 
+def _clipped(x0_hat: Tensor, clip: float | None) -> Tensor:
+    return x0_hat if clip is None else x0_hat.clamp(-clip, clip)
+
+
+def _check_clip(clip: float | None) -> None:
+    if clip is not None and not (is_real(clip) and clip > 0):
+        raise ValueError(f"clip={clip!r}: expected a number > 0, such as 1, or None")
+
+
 def _check_times(times: tuple[int, int] | None) -> None:
     if times is None:
         return
     pair = isinstance(times, tuple | list) and len(times) == 2
     if not pair or any(type(t) is not int for t in times) or times[0] > times[1]:
         raise ValueError(
-            f"times={times!r}: expected (first, last) with first <= last, or None for "
-            "all times"
+            f"times={times!r}: expected (first, last) with first <= last, or None"
         )
 
 

@@ -1,6 +1,7 @@
 """Guidance, against mixtures of which every conditional is known exactly."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -165,6 +166,22 @@ def test_clip_holds_after_guidance():
     assert guided(*inside, 4)(x_t, 100).abs().max() > 1.2
     clipped = guided(*inside, 4, clip=1)(x_t, 100)
     assert torch.equal(clipped, guided(*inside, 4)(x_t, 100).clamp(-1, 1))
+
+
+@pytest.mark.parametrize(
+    "guide",
+    [
+        partial(guided, TOLD, UNTOLD, 1),
+        partial(classifier_guided, UNTOLD, log_class, LINEAR),
+        partial(measured, UNTOLD, LINEAR, lambda x: 3 - x, 1),
+    ],
+)
+def test_each_clips_its_result(guide):
+    x_t = noisy(100)
+    free, clipped = guide()(x_t, 100), guide(clip=0.5)(x_t, 100)
+    assert free.abs().max() > 1 and torch.equal(clipped, free.clamp(-0.5, 0.5))
+    with pytest.raises(ValueError, match="clip=-1: expected a number > 0"):
+        guide(clip=-1)
 
 
 # --- measurements -----------------------------------------------------------------
