@@ -340,7 +340,7 @@ def test_a_right_answer_that_later_cells_could_not_use_is_not_used(form, capsys)
 
 def test_a_step_for_points_draws_no_images(capsys):
     def for_points(alpha_bar, x_t, x0_hat, t, s):
-        rows, columns = x_t.shape
+        _rows, _columns = x_t.shape
         return reference("7.5")(alpha_bar, x_t, x0_hat, t, s)
 
     assert use("7.5", for_points) is reference("7.5")

@@ -396,9 +396,7 @@ def test_zero_terminal_snr_takes_two_steps_at_least():
 @pytest.mark.parametrize("at", [1000, torch.tensor([3, 1000])])
 def test_where_nothing_is_left_noise_does_not_tell_the_data(call, at):
     zero, x = make_schedule("cosine", zero_terminal_snr=True), torch.ones(2, 2)
-    with pytest.raises(
-        ValueError, match=r"t=1000: alpha_bar is 0 .* predicts v"
-    ):
+    with pytest.raises(ValueError, match=r"t=1000: alpha_bar is 0 .* predicts v"):
         call(zero, x, at)
     before = at - 1
     assert call(zero, x, before).isfinite().all()

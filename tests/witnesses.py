@@ -114,7 +114,8 @@ def _table() -> dict[str, sp.Basic]:
     functions.sort(key=lambda n: n.symbol.func != equations.q_0)
     s, t = equations.s, equations.t
     running = {"t": t} | {i: sp.Symbol(i) for i in "ijm"}
-    ends = {"s-1": s - 1, "t-1": t - 1, "T": equations.T} | {str(n): n for n in range(5)}
+    ends = {"s-1": s - 1, "t-1": t - 1, "T": equations.T}
+    ends |= {str(n): n for n in range(5)}
     for notation in functions:  # under other running indices, and at the ends
         for index, at in (running | ends).items():
             if not (index.endswith("-1") and "s-1" in notation.latex):

@@ -64,7 +64,9 @@ abar_s = _positive("abar_s", r"\bar\alpha_s", "share of the variance kept up to 
 sigma_s = _positive(
     "sigma_s", r"\sigma_s", "standard deviation of the noise that a step to $s$ adds"
 )
-eta = _positive("eta", r"\eta", "factor of a step's new noise, from 0 (DDIM) to 1 (ancestral)")
+eta = _positive(
+    "eta", r"\eta", "factor of a step's new noise, from 0 (DDIM) to 1 (ancestral)"
+)
 lambda_t = _real("lambda_t", r"\lambda_t", "log of the signal-to-noise ratio at $t$")
 lambda_s = _real("lambda_s", r"\lambda_s", "the same at $s$")
 lambda_r = _real("lambda_r", r"\lambda_r", "the same at $r$, the time of the last step")
