@@ -4,7 +4,7 @@ import re
 
 import jupytext
 import pytest
-from witnesses import BOOK, CHAPTERS
+from witnesses import BOOK, CHAPTERS, NOTEBOOKS
 
 from ddpm_course import exercises
 from ddpm_course.exercises import chapter_1, check
@@ -43,7 +43,13 @@ def asked(path) -> list[int]:
 
 
 def test_the_table_has_the_exercises_and_minutes_of_the_chapters():
-    row = r"^\| chapter (\d) \| \S+ \| (\d) \| (\d+) \|"
-    listed = {int(n): (int(a), int(b)) for n, a, b in re.findall(row, PAGE, re.M)}
-    found = {int(p.name[:2]): (len(asked(p)), sum(asked(p))) for p in CHAPTERS}
-    assert listed == {n: of for n, of in found.items() if of != (0, 0)}
+    row = r"^\| (?:chapter (\d)|\{doc\}`(\w+)`) \| \S+ \| (\d+) \| (\d+) \|"
+    listed = {
+        f"{int(number):02}" if number else page: (int(count), int(minutes))
+        for number, page, count, minutes in re.findall(row, PAGE, re.M)
+    }
+    found = {
+        path.stem[:2] if path in CHAPTERS else path.stem: asked(path)
+        for path in NOTEBOOKS
+    }
+    assert listed == {n: (len(of), sum(of)) for n, of in found.items() if of}
