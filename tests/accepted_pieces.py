@@ -195,13 +195,13 @@ def step_clipped_by_hand(network, optimizer, *batch):
     return loss.detach().numpy()
 
 
-def step_as_a_tensor(network, optimizer, *batch):
+def step_to_a_list(network, optimizer, *batch):
     network.zero_grad()
     loss = build.noise_loss(network, *batch)
     loss.backward()
     nn.utils.clip_grad_norm_(list(network.parameters()), max_norm=1.0)
     optimizer.step()
-    return loss
+    return loss.tolist()
 
 
 def step_by_closure(network, optimizer, *batch):
@@ -293,7 +293,7 @@ def training_by_scheduler(network, draw, alpha_bar, steps, lr):
         losses[n] = build.train_step(network, optimizer, alpha_bar, x0, t, eps)
         falling.step()
         build.update_average(average, network, n)
-    return average, losses
+    return average, losses.tolist()
 
 
 def training_in_a_while(network, draw, alpha_bar, steps, lr):
@@ -330,6 +330,7 @@ def guess_numpy(network, alpha_bar, x_t, t):
     return torch.from_numpy(x0)
 
 
+@torch.no_grad()
 def sample_by_precision(network, alpha_bar, x, rng):
     """The mean as an average weighted by precisions; zeros for the last noise."""
     for t in reversed(range(1, len(alpha_bar))):
@@ -360,6 +361,7 @@ def sample_by_noise(network, alpha_bar, x, rng):
     return x
 
 
+@torch.no_grad()
 def sample_with_lists(network, alpha_bar, x, rng):
     a = alpha_bar.tolist()
     for t in range(len(a) - 1, 0, -1):
@@ -372,6 +374,7 @@ def sample_with_lists(network, alpha_bar, x, rng):
     return x
 
 
+@torch.no_grad()
 def ddim_by_circle(network, alpha_bar, x, times):
     """The angle between image and noise turns."""
     for t, s in pairwise(times):
@@ -381,6 +384,7 @@ def ddim_by_circle(network, alpha_bar, x, times):
     return x
 
 
+@torch.no_grad()
 def ddim_by_index(network, alpha_bar, x, times):
     for i in range(len(times) - 1):
         now, then = alpha_bar[times[i]].item(), alpha_bar[times[i + 1]].item()
@@ -397,6 +401,7 @@ def ddim_recursive(network, alpha_bar, x, times):
     )
 
 
+@torch.no_grad()
 def ddim_by_q_sample(network, alpha_bar, x, times):
     """The new state is a noisy image like any other."""
     t, *rest = times
@@ -477,7 +482,7 @@ PIECES: dict[str, tuple[Any, ...]] = {
     "B.7": (
         step_cleared_last,
         step_clipped_by_hand,
-        step_as_a_tensor,
+        step_to_a_list,
         step_by_closure,
         step_by_grad,
     ),
@@ -492,7 +497,7 @@ PIECES: dict[str, tuple[Any, ...]] = {
         training_by_scheduler,
         training_in_a_while,
         training(),
-        training(number=torch.tensor),
+        training(number=np.float64),
         training(rates=lambda lr, steps: np.linspace(lr, 0, steps + 1)[:-1]),
     ),
     "B.10": (

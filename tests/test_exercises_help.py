@@ -192,7 +192,11 @@ def test_the_line_is_your_own_also_where_a_library_raises():
 
     line = helper.__code__.co_firstlineno + 1
     text = examine(find("1.2"), by_helper)[1]
-    assert f"line {line} of your code:\n    return {{}}[t]\nKeyError: 1" in text
+    call = by_helper.__code__.co_firstlineno + 1
+    assert (
+        f"in line {line} of helper:\n    return {{}}[t]\n"
+        f"called from line {call} of by_helper:\n    return helper(t)\nKeyError: 1"
+    ) in text
     text = examine(find("1.2"), by_torch)[1]
     assert "return torch.nn.functional.softmax(x_prev, dim=7)" in text
 
@@ -229,7 +233,8 @@ def test_help_grows_with_the_attempts(capsys):
     assert exercise.hint in said[0]
     assert "It is wrong in all 8 trials." in said[1]
     assert "torch.tensor([0.0, 0.1, 0.2])" in said[2]
-    assert all("hint=3" in text and "solution" not in text for text in said[:2])
+    more = 'For more help run hint("3.2").'
+    assert all(more in text and "solution" not in text for text in said[:2])
     for text in said[2:]:
         assert "03_posterior_mean.html#ex-3-2" in text
         assert 'solution("3.2")' in text

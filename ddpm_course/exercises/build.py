@@ -28,6 +28,31 @@ def _tensor(result: Any) -> Any:
     raise Trouble(f"your function returns {a(result)}: later pieces need a tensor.")
 
 
+def _from_rng(call: Callable[[], Any]) -> Any:
+    """What a call returns. Raises Trouble if it draws from torch's own generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        before = torch.random.get_rng_state()
+        result = call()
+        moved = not torch.equal(before, torch.random.get_rng_state())
+    if moved:
+        raise Trouble(
+            "you draw from torch's own generator. Pass generator=rng to every draw, so "
+            "that a seed repeats the run."
+        )
+    return result
+
+
+def _without_gradient(result: Any) -> Any:
+    """The tensor that a sampler returned. Raises Trouble if it has a gradient."""
+    if isinstance(result, Tensor) and result.requires_grad:
+        raise Trouble(
+            "your result tracks gradients, and keeps every call of the network in "
+            "memory. Put @torch.no_grad() above the function."
+        )
+    return _tensor(result)
+
+
 # --- B.1 --------------------------------------------------------------------------
 
 
@@ -48,6 +73,10 @@ def _alpha_bar_from(
         return rest if first is None else torch.cat([torch.tensor([first]), rest])
 
     return make
+
+
+def _T_plus_1_betas(beta_1: float, beta_T: float, T: int) -> Tensor:
+    return torch.linspace(beta_1, beta_T, T + 1)
 
 
 def _one_beta_too_many(beta_1: float, beta_T: float, T: int) -> Tensor:
@@ -110,6 +139,15 @@ _SCHEDULE = Exercise(
             _alpha_bar_from(_one_beta_too_many),
             "Look at the first beta: time 1 should have beta_1 itself. There are T "
             "betas, not T + 1.",
+        ),
+        "T + 1 betas and no 1": Mistake(
+            _alpha_bar_from(_T_plus_1_betas, first=None),
+            "You make T + 1 betas. There are T, for the times 1 to T. Time 0 has none: "
+            "its entry is 1.",
+        ),
+        "T + 1 betas and a 1": Mistake(
+            _alpha_bar_from(_T_plus_1_betas),
+            "You make T + 1 betas. There are T, for the times 1 to T.",
         ),
         "beta_T not reached": Mistake(
             _alpha_bar_from(_beta_T_not_reached),
@@ -231,6 +269,13 @@ def _run_embedding(embed: Any, t: Any, dim: int) -> Any:
 
 (_FIVE_TWO,) = (e for e in chapter_5.EXERCISES if e.number == "5.2")
 
+
+def _without_axis(t: Tensor, dim: int) -> Tensor:
+    half = dim // 2
+    angle = t * 10_000 ** (-torch.arange(half) / (half - 1))
+    return torch.cat([angle.sin(), angle.cos()])
+
+
 _EMBEDDING = replace(
     _FIVE_TWO,
     number="B.3",
@@ -238,6 +283,14 @@ _EMBEDDING = replace(
     reference=time_embedding,
     meaning="The network can now tell every time from every other.",
     trial=_run_embedding,
+    mistakes=_FIVE_TWO.mistakes
+    | {
+        "no axis": Mistake(
+            _without_axis,
+            "You multiply t with the frequencies entry by entry. Make one row for each "
+            "time: t[:, None] has the shape (B, 1).",
+        ),
+    },
 )
 
 
@@ -295,7 +348,7 @@ def _wrong_block(wrong: str) -> Callable:
 
 
 def _run_block(block: Any, c_in: int, c_out: int, c_time: int) -> Any:
-    """conv_2 as it starts, then the output with known weights."""
+    """Whether conv_2 starts away from zero, then the output with known weights."""
     torch.manual_seed(0)
     layer = block(c_in, c_out, c_time)
     x, time = randn(2, c_in, 3, 4), randn(2, c_time)
@@ -303,7 +356,7 @@ def _run_block(block: Any, c_in: int, c_out: int, c_time: int) -> Any:
         return layer if layer is ... else layer(x, time)
     layer = layer.double()
     _check_parts(layer, ResidualBlock(c_in, c_out, c_time))
-    start = layer.conv_2.weight.detach().abs().amax(), layer.conv_2.bias.detach()
+    moves = any(bool(weight.any()) for weight in layer.conv_2.parameters())
     with torch.no_grad():
         for name, weight in layer.named_parameters():
             weight.copy_(randn(*weight.shape, seed=zlib.crc32(name.encode())) / 3)
@@ -311,7 +364,7 @@ def _run_block(block: Any, c_in: int, c_out: int, c_time: int) -> Any:
     if out is ...:
         return ...
     _check_shape(out, (2, c_out, 3, 4))
-    return torch.cat([start[0][None], start[1].abs().amax()[None], out.flatten()])
+    return torch.cat([float64(float(moves)), out.flatten()])
 
 
 def _check_parts(layer: nn.Module, ours: nn.Module) -> None:
@@ -329,10 +382,11 @@ def _check_parts(layer: nn.Module, ours: nn.Module) -> None:
         raise Trouble(f"your block has a layer too many: it has {extra[0]}.")
 
 
-def _check_shape(out: Any, shape: tuple[int, ...]) -> None:
-    if not isinstance(out, Tensor) or tuple(out.shape) != shape:
-        what = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise Trouble(f"your function returns {what}, expected a tensor of {shape}.")
+def _check_shape(out: Any, shape: tuple[int, ...], name: str = "result") -> None:
+    if not isinstance(out, Tensor):
+        raise Trouble(f"your {name} is {a(out)}: expected a tensor.")
+    if tuple(out.shape) != shape:
+        raise Trouble(f"your {name} has shape {tuple(out.shape)}, expected {shape}.")
 
 
 _BLOCK = Exercise(
@@ -348,8 +402,8 @@ _BLOCK = Exercise(
     mistakes={
         "not zero": Mistake(
             _wrong_block("not zero"),
-            "The block computes the right thing, but conv_2 doesn't start at zero. "
-            "Look at nn.init.",
+            "A new block should change nothing: set the weight and the bias of conv_2 "
+            "to zero.",
         ),
         "no skip": Mistake(
             _wrong_block("no skip"),
@@ -408,15 +462,13 @@ def _drawn(
     chosen: Callable = lambda images, n, rng: images[
         torch.randint(len(images), (n,), generator=rng)
     ],
-    own_rng: bool = True,
     times: Callable = lambda t: t,
     noises: Callable = lambda eps: eps,
 ) -> Callable:
     def draw(images: Tensor, T: int, size: int, rng: torch.Generator) -> tuple:
-        here = rng if own_rng else None
-        x0 = chosen(images, size, here)
-        t = times(torch.randint(low, T + over, (size,), generator=here))
-        return x0, t, noises(noise(*x0.shape, generator=here))
+        x0 = chosen(images, size, rng)
+        t = times(torch.randint(low, T + over, (size,), generator=rng))
+        return x0, t, noises(noise(*x0.shape, generator=rng))
 
     return draw
 
@@ -425,31 +477,33 @@ def _run_batch(draw: Any, n: int, T: int, size: int) -> Any:
     """What a large batch shows: its shapes, ranges, counts, and whose numbers it took.
 
     In order: sizes; the number of images, their smallest and largest index; the same
-    for times; noises, their average and spread; whether torch's own generator moved.
+    for times; noises, their average and spread.
     """
     images = torch.arange(n).view(n, 1, 1, 1).expand(n, 1, 1, 2).float()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        before = torch.random.get_rng_state()
-        batch = draw(images.clone(), T, size, torch.Generator().manual_seed(0))
-        moved = not torch.equal(before, torch.random.get_rng_state())
+    rng = torch.Generator().manual_seed(0)
+    batch = _from_rng(lambda: draw(images.clone(), T, size, rng))
     if batch is ... or batch is None:
         return batch
     try:
         x0, t, eps = batch
     except (TypeError, ValueError):
         raise Trouble("your function should return three things: x0, t, eps.") from None
-    _check_shape(x0, (size, 1, 1, 2))
-    _check_shape(t, (size,))
-    _check_shape(eps, (size, 1, 1, 2))
+    _check_shape(x0, (size, 1, 1, 2), "x0")
+    _check_shape(t, (size,), "t")
+    _check_shape(eps, (size, 1, 1, 2), "eps")
     if t.dtype != torch.int64:
-        raise Trouble(f"t has dtype {t.dtype}: expected int64, to index alpha_bar.")
+        raise Trouble(f"your t has dtype {t.dtype}: expected int64.")
+    if torch.equal(eps, draw(images.clone(), T, size, rng)[2]):
+        raise Trouble(
+            "your next batch has the same noise. Don't seed rng inside: it would "
+            "start over with each batch."
+        )
     index = x0[:, 0, 0, 0]
     return [
         *(len(index.unique()), index.min(), index.max()),
         *(len(t.unique()), t.min(), t.max()),
-        *(len(eps.unique(dim=0)), round(4 * eps.mean().item()) / 4),
-        *(round(4 * eps.std().item()) / 4, float(moved)),
+        len(eps.unique(dim=0)),
+        *(round(4 * x.item()) / 4 for x in (eps.mean(), eps.std())),
     ]
 
 
@@ -500,10 +554,13 @@ _DRAW = Exercise(
             ),
             "You always take the same image.",
         ),
-        "not from rng": Mistake(
-            _drawn(own_rng=False),
-            "You draw from torch's own generator. Pass generator=rng to every draw, so "
-            "that a seed repeats the run.",
+        "never the last": Mistake(
+            _drawn(
+                chosen=lambda images, n, rng: images[
+                    torch.randint(len(images) - 1, (n,), generator=rng)
+                ]
+            ),
+            "You never take the last image: randint already excludes its upper end.",
         ),
     },
 )
@@ -542,11 +599,13 @@ def _simple_network(x: Tensor, t: Tensor) -> Tensor:
     return 0.7 * x + 0.1 * t.view(-1, 1, 1, 1)
 
 
+def _with_weight(x: Tensor, t: Tensor) -> Tensor:
+    """The same, and what it returns has a gradient, as that of a real network."""
+    return nn.Parameter(torch.tensor(1.0)) * _simple_network(x, t)
+
+
 def _run_loss(loss: Any, alpha_bar: Any, x0: Any, t: Any, eps: Any) -> Any:
-    scale = nn.Parameter(float64(1.0))
-    result = _tensor(
-        loss(lambda x, t: scale * _simple_network(x, t), alpha_bar, x0, t, eps)
-    )
+    result = _tensor(loss(_with_weight, alpha_bar, x0, t, eps))
     if isinstance(result, Tensor) and not result.requires_grad:
         raise Trouble("your loss has no gradient: return the tensor as it is.")
     return result
@@ -651,6 +710,13 @@ def _step(
     return step
 
 
+def _normalize(network: nn.Module) -> None:
+    gradients = [p.grad for p in network.parameters()]
+    norm = torch.stack(gradients).norm()
+    for gradient in gradients:
+        gradient /= norm
+
+
 def _loss_after(network: Any, optimizer: Any, *batch: Tensor) -> float:
     _step()(network, optimizer, *batch)
     return noise_loss(network, *batch).item()
@@ -664,7 +730,12 @@ def _run_step(step: Any, alpha_bar: Any, x0: Any, t: Any, eps: Any) -> Any:
         loss = step(network, optimizer, alpha_bar, x0, t, eps)
         if loss is ... or loss is None:
             return loss
-        losses.append(torch.as_tensor(loss).detach().double().reshape(()))
+        if isinstance(loss, Tensor):
+            raise Trouble(
+                "your function returns a tensor. Return a plain number, loss.item(): "
+                "the tensor keeps the whole computation in memory."
+            )
+        losses.append(torch.as_tensor(loss).double().reshape(()))
     return torch.cat([torch.stack(losses), _weights(network)])
 
 
@@ -696,6 +767,11 @@ _STEP = Exercise(
         "clipped far too much": Mistake(
             _step(clip=lambda n: nn.utils.clip_grad_norm_(n.parameters(), 0.1)),
             "Right but for the limit: the gradient may have norm 1.",
+        ),
+        "always scaled": Mistake(
+            _step(clip=_normalize),
+            "You give every gradient the norm 1. Scale it only if it is longer than "
+            "that.",
         ),
         "nothing changes": Mistake(
             _step("zero back clip"),
@@ -798,6 +874,11 @@ _EMA = Exercise(
             _average(lambda step, decay: (1 + step) / (10 + step)),
             "The warm-up never ends: its decay goes to 1. The limit is the given one.",
         ),
+        "0.99": Mistake(
+            _average(lambda step, decay: min(0.99, (1 + step) / (10 + step))),
+            "Yours stops at 0.99 whatever the caller asks for. The limit is the "
+            "argument decay.",
+        ),
         "steps from 1": Mistake(
             _average(lambda step, decay: min(decay, (2 + step) / (11 + step))),
             "Steps count from 0, so the first decay is 1/10.",
@@ -848,19 +929,17 @@ def train(network, draw, alpha_bar, steps, lr):
 
 def _training(
     rate: Callable = lambda step, steps: 1 - step / steps,
-    average_of: Callable = copy.deepcopy,
     averaged: bool = True,
     fresh: bool = True,
     one_batch: bool = False,
     optimizers: Callable = torch.optim.Adam,
     extra: int = 0,
-    result: Callable = lambda average, network: average,
 ) -> Callable:
     def run(
         network: nn.Module, draw: Callable, alpha_bar: Tensor, steps: int, lr: float
     ) -> tuple:
         optimizer = optimizers(network.parameters(), lr)
-        average, losses = average_of(network), []
+        average, losses = copy.deepcopy(network), []
         batch = draw() if one_batch else None
         for step in range(steps + extra):
             optimizer.param_groups[0]["lr"] = lr * rate(step, steps)
@@ -869,7 +948,7 @@ def _training(
                 update_average(average, network, step)
             if not fresh:
                 optimizer = optimizers(network.parameters(), lr)
-        return result(average, network), losses
+        return average, losses
 
     return run
 
@@ -888,13 +967,22 @@ def _run_training(run: Any, steps: int, lr: float) -> Any:
         return returned
     try:
         average, losses = returned
-        numbers = torch.tensor([float(x) for x in losses], dtype=torch.float64)
+        if any(isinstance(loss, Tensor) for loss in losses):
+            raise Trouble(
+                "your losses are tensors. Make each a plain number, with loss.item()."
+            )
+        numbers = float64(*map(float, losses))
         weights = _weights(average)
     except (TypeError, ValueError, AttributeError):
         raise Trouble(
             "your function should return two things: the averaged network, and the "
-            "losses as a list of numbers."
+            "losses as a list of floats."
         ) from None
+    if average is network:
+        raise Trouble(
+            "the average that you return is the network, the same object. Make it with "
+            "copy.deepcopy(network) before the loop."
+        )
     count = torch.tensor([float(len(drawn))], dtype=torch.float64)
     return torch.cat([weights, _weights(network), numbers, count])
 
@@ -924,17 +1012,9 @@ _TRAINING = Exercise(
             _training(rate=lambda step, steps: 1 / (1 + step)),
             "Your learning rate falls, but not on a straight line.",
         ),
-        "no copy": Mistake(
-            _training(average_of=lambda network: network),
-            "Your average is the network itself, under a second name. Make a copy.",
-        ),
         "never averaged": Mistake(
             _training(averaged=False),
             "Your average stays at the network's first weights.",
-        ),
-        "the network returned": Mistake(
-            _training(result=lambda average, network: network),
-            "You return the network. Return its average.",
         ),
         "a new optimizer each time": Mistake(
             _training(fresh=False),
@@ -1084,7 +1164,9 @@ def _ancestral(
 
 def _run_sampling(run: Any, alpha_bar: Any, x: Any, seed: int) -> Any:
     rng = torch.Generator().manual_seed(seed)
-    return _tensor(run(_simple_network, alpha_bar, x, rng))
+    return _without_gradient(
+        _from_rng(lambda: run(_with_weight, alpha_bar, x, rng)),
+    )
 
 
 _START = randn(2, 1, 1, 2, seed=5).float()
@@ -1202,7 +1284,7 @@ def _skipping(
 
 
 def _run_ddim(run: Any, alpha_bar: Any, x: Any, times: Any) -> Any:
-    return _tensor(run(_simple_network, alpha_bar, x, times))
+    return _without_gradient(run(_with_weight, alpha_bar, x, times))
 
 
 _DDIM = Exercise(

@@ -41,7 +41,7 @@ def answer_to(exercise: Exercise, verdict: Verdict, level: int | None) -> str:
     if attempts.level == LEVELS[-1] or attempts.wrong >= ENOUGH:
         return f"{text}\n{link(exercise.number)}"
     if verdict.state == "unknown":
-        return f"{text}\nMore help: hint=2 or hint=3 in the call of check."
+        return f'{text}\nFor more help run hint("{exercise.number}").'
     return text
 
 
@@ -50,8 +50,8 @@ def next_hint(exercise: Exercise, level: int | None) -> str:
     attempts = of(exercise)
     if attempts.last is None:
         return (
-            f"{exercise.number}: {exercise.hint}\nA wrong answer gets a hint of its "
-            "own: give one to check."
+            f"{exercise.number}: {exercise.hint}\nRun the check on a wrong answer for "
+            "a more specific hint."
         )
     attempts.level = level if level in LEVELS else min(attempts.level + 1, LEVELS[-1])
     return attempts.last.say(attempts.level)

@@ -252,9 +252,16 @@ _LIBRARIES = (
 )
 
 
+def _line(frame: traceback.FrameSummary, of: str) -> str:
+    """Where a frame is, and what stands there if that is known."""
+    place = f"line {frame.lineno} of {of}"
+    return f"{place}:\n    {frame.line}" if frame.line else f"{place}."
+
+
 def raised(error: BaseException, it: str = "your function") -> Trouble:
     """The student's line that raised, its number, and the full message.
 
+    If that line lies in another function of theirs, the line that called it is shown.
     The same mistake raises the same type and names the same numbers, in any order: of
     two shapes that don't match, either may come first.
     """
@@ -267,9 +274,9 @@ def raised(error: BaseException, it: str = "your function") -> Trouble:
     ]
     line = ""
     if own:
-        line = f"line {own[-1].lineno} of your code" + (
-            f":\n    {own[-1].line}" if own[-1].line else "."
-        )
+        other = own[-1].name != own[0].name
+        line = _line(own[-1], own[-1].name if other else "your code")
+        line += f"\ncalled from {_line(own[0], own[0].name)}" if other else ""
     numbers = sorted(re.findall(r"\d+", message))
     sentence = f"{it} raises {name}"
     sentence += f" in {line}\n{told}" if line else f".\n{told}"
