@@ -711,7 +711,7 @@ def _step(
 
 
 def _normalize(network: nn.Module) -> None:
-    gradients = [p.grad for p in network.parameters()]
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
     norm = torch.stack(gradients).norm()
     for gradient in gradients:
         gradient /= norm
