@@ -282,7 +282,9 @@ def test_exercises_are_counted_apart(capsys):
 
 def test_hint_goes_one_level_on(capsys):
     hint("3.2")
-    assert find("3.2").hint in lines(capsys)
+    first = lines(capsys)
+    assert find("3.2").hint in first
+    assert "Run the check on a wrong answer for a more specific hint." in first
     check("3.2", wrong(find("3.2")))
     lines(capsys)
     for sentence in ("wrong in all 8 trials", "expected: ", "expected: "):
