@@ -720,6 +720,8 @@ ACCEPTED |= {
         sp.sqrt(abar_s * var_1 + 1 - abar_s)
         * (x_t / sp.sqrt(abar_t * var_1 + 1 - abar_t)),
         x_t * ((abar_s * var_1 - abar_s + 1) / (abar_t * var_1 + 1 - abar_t)) ** 0.5,
+        x_t * sp.sqrt((1 - abar_s * (1 - var_1)) / (1 - abar_t * (1 - var_1))),
+        sp.sqrt((1 + abar_s * (var_1 - 1)) / (1 + abar_t * (var_1 - 1))) * x_t,
     ),
     "8.4": (
         look_back_in_u,

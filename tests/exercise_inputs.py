@@ -154,6 +154,15 @@ def condition(d: Draw) -> tuple:
     return d.normal(batch, dim), d.normal(11, dim), y
 
 
+def look_back(d: Draw) -> tuple:
+    T = d.whole(2, 7)
+    r = d.whole(2, T)
+    t = d.whole(1, r - 1)
+    x_t, x0_hat, x0_before = d.normal(3, d.whole(1, 4), d.whole(1, 4))
+    alpha_bar = (1 - d.betas(T)).cumprod(0)
+    return alpha_bar, x_t, x0_hat, x0_before, r, t, d.whole(0, t - 1)
+
+
 #: By the number of the exercise: a draw of its arguments.
 INPUTS: dict[str, Callable[[Draw], tuple]] = {
     "1.2": q_step,
@@ -175,6 +184,7 @@ INPUTS: dict[str, Callable[[Draw], tuple]] = {
     "7.5": ddim,
     "7.6": condition,
     "7.7": chain,
+    "8.4": look_back,
 }
 
 

@@ -305,6 +305,12 @@ _LOOK_BACK = Exercise(
         _call((4, 2), 3, 2, 1),
         _call((1, 5), 5, 2, 0),
         _call((3, 1), 6, 5, 2),
+        *(
+            _call((2, 2), r, t, s)
+            for r in range(2, 7)
+            for t in range(1, r)
+            for s in range(t)
+        ),
     ),
     mistakes={
         "no extrapolation": Mistake(
