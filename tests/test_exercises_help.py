@@ -396,6 +396,8 @@ def endless_and_deaf(*arguments):
             continue
 
 
+# it may stop a callback of the garbage collector, hypothesis has one, and tries again
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("number", "answer"),
     [
