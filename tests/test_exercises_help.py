@@ -412,7 +412,7 @@ def endless_and_deaf(*arguments):
 def test_an_answer_that_takes_too_long_is_stopped(number, answer, capsys):
     start = time.monotonic()
     check(number, answer, seconds=0.3)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30  # on a busy machine, too
     assert "takes longer than 0.3 seconds, so it was stopped" in lines(capsys)
     check("1.5", 260)  # and nothing comes later
     assert "correct" in lines(capsys)
