@@ -75,7 +75,7 @@ class TimeEmbedding(nn.Module):
 class LabelEmbedding(nn.Module):
     """A learned vector for each class, and one for no label, -1: (B,) → (B, dim).
 
-    Row k of the table belongs to class k, the last row to no label. All start at 0, so
+    Row 0 of the table belongs to no label, row k + 1 to class k. All start at 0, so
     that a network with labels begins as the one without them.
     """
 
@@ -85,9 +85,8 @@ class LabelEmbedding(nn.Module):
         self.table = nn.Parameter(torch.zeros(classes + 1, dim))
 
     def forward(self, label: Tensor) -> Tensor:
-        no_label_first = self.table.roll(1, 0)  # so that no other label finds it
         try:
-            return F.embedding(label + 1, no_label_first)
+            return F.embedding(label + 1, self.table)
         except IndexError:  # free on a CPU; a GPU stops with its own error
             raise ValueError(
                 f"label runs from {int(label.min())} to {int(label.max())}, the "

@@ -294,13 +294,13 @@ def test_labels_begin_silent():
 
 
 def test_a_label_is_added_to_the_time():
-    """As in exercise 7.6: row k for class k, the last row for no label."""
+    """As in exercise 7.6, but row 0 is for no label, and row k + 1 for class k."""
     x, label = torch.randn(4, 1, 8, 8), torch.tensor([0, 2, -1, 1])
     t, shared = torch.tensor([5, 1, 5, 9]), torch.tensor([5]).expand(4)
     plain = UNet(channels=8, T=9)
     plain.load_state_dict(LABELED.state_dict(), strict=False)
     table = LABELED.label.table
-    rows = torch.stack([table[0], table[2], table[3], table[1]])
+    rows = torch.stack([table[1], table[3], table[0], table[2]])
     plain.time.register_forward_hook(lambda layer, given, time: time + rows)
     for times in (t, shared):
         assert torch.allclose(LABELED(x, times, label), plain(x, times), atol=1e-5)
@@ -318,7 +318,7 @@ def test_no_label_at_all_means_none_for_each(t):
 def test_each_row_learns_from_its_own_label():
     network = randomize(UNet(channels=8, T=9, classes=3))
     network(IMAGE, NOW, torch.tensor([1, -1])).square().sum().backward()
-    assert (network.label.table.grad.abs().sum(1) > 0).tolist() == [0, 1, 0, 1]
+    assert (network.label.table.grad.abs().sum(1) > 0).tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

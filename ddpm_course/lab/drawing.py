@@ -40,8 +40,8 @@ def draw(model: Pretrained, n: int, options: Namespace) -> Iterator[Tensor]:
     """The states (n, …) of a chain, from noise to data.
 
     Image i has the noise of seed (``options.seed``, i), whatever n is: so more samples
-    of a seed begin with the same ones. ``options`` are those of the
-    commands. Raises ValueError if the samples are not finite.
+    of a seed begin with the same ones. ``options`` are those of the commands. Raises
+    ValueError if the samples are not finite.
     """
     denoiser = model.denoiser()
     step = step_of(options, denoiser)
