@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from every_exercise import SYMBOLIC, each_function
 
 from ddpm_course.equations import (
     NOTATION,
@@ -25,13 +26,8 @@ from ddpm_course.equations import (
     x_t,
     z,
 )
-from ddpm_course.exercises import CHAPTERS, find, in_chapter, reference
+from ddpm_course.exercises import find, reference
 from ddpm_course.exercises.checker import examine
-
-ALL = [exercise for chapter in CHAPTERS for exercise in in_chapter(chapter).values()]
-FUNCTIONS = [e for e in ALL if e.inputs]
-SYMBOLIC = [e for e in ALL if isinstance(e.reference, sp.Expr)]
-each_function = pytest.mark.parametrize("exercise", FUNCTIONS, ids=lambda e: e.number)
 
 
 def right(number, answer) -> bool:

@@ -8,20 +8,18 @@ import pytest
 import sympy as sp
 import torch
 from catch_rate import HEAD, caught, row, written
+from every_exercise import ALL, FUNCTIONS, SYMBOLIC
 from exercise_inputs import INPUTS, inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wrong_answers import same_expression, wrong_answers
 
 from ddpm_course import equations as eq
-from ddpm_course.exercises import CHAPTERS, find, in_chapter
+from ddpm_course.exercises import find
 from ddpm_course.exercises.checker import examine, judge
 
 pytestmark = pytest.mark.slow
 
-ALL = [exercise for chapter in CHAPTERS for exercise in in_chapter(chapter).values()]
-SYMBOLIC = [e for e in ALL if isinstance(e.reference, sp.Expr)]
-FUNCTIONS = [e for e in ALL if e.inputs]
 NUMBERS = [e for e in ALL if e not in SYMBOLIC and e not in FUNCTIONS]
 COUNTS = ("5.1", "5.3")
 

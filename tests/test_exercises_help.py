@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from every_exercise import ALL, each_expression, each_function
 from witnesses import PAGES as FILES
 from witnesses import cells
 
 from ddpm_course import exercises
 from ddpm_course.equations import (
-    CHAPTERS,
     NOTATION,
     T,
     abar_t,
@@ -45,12 +45,6 @@ from ddpm_course.exercises import (
 from ddpm_course.exercises.checker import examine
 from ddpm_course.exercises.literals import literal
 from ddpm_course.exercises.time_limit import TimeUp, within
-
-ALL = [e for chapter in CHAPTERS for e in in_chapter(chapter).values()]
-FUNCTIONS = [e for e in ALL if e.inputs]
-SYMBOLIC = [e for e in ALL if isinstance(e.reference, sp.Expr)]
-each_function = pytest.mark.parametrize("exercise", FUNCTIONS, ids=lambda e: e.number)
-each_expression = pytest.mark.parametrize("exercise", SYMBOLIC, ids=lambda e: e.number)
 
 
 @pytest.fixture(autouse=True)
@@ -473,7 +467,7 @@ def kept(tmp_path, monkeypatch):
     """The file of the progress, in a folder that isn't there yet."""
     file = tmp_path / "new" / "progress.json"
     monkeypatch.setenv("DDPM_PROGRESS", str(file))
-    monkeypatch.setattr(exercises._progress, "_kept_in_memory", {})
+    monkeypatch.setattr(exercises.record, "_kept_in_memory", {})
     return file
 
 
@@ -508,7 +502,7 @@ def test_the_picture_shows_every_exercise(kept):
     colors = [box.get("fill") for box in picture.iter(f"{svg}rect")]
     every = sum(len(in_chapter(group)) for group in GROUPS)
     assert len(colors) == 2 * every  # in its chapter, and among all
-    states = exercises._progress.STATES
+    states = exercises.record.STATES
     counts = [colors.count(color) for color, _ in states.values()]
     assert counts == [2, 2, 2 * every - 4]
     assert "1 solved" in picture.get("aria-label")
@@ -542,12 +536,12 @@ def test_a_file_that_cannot_be_written_is_no_traceback(name, kept, monkeypatch, 
 
 def test_without_a_home_nothing_is_kept(monkeypatch, capsys):
     monkeypatch.delenv("DDPM_PROGRESS")
-    monkeypatch.setattr(exercises._progress, "_kept_in_memory", {})
+    monkeypatch.setattr(exercises.record, "_kept_in_memory", {})
 
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(exercises._progress.Path, "home", homeless)
+    monkeypatch.setattr(exercises.record.Path, "home", homeless)
     check("1.1", reference("1.1"))
     assert "correct" in lines(capsys)
 
@@ -557,7 +551,7 @@ def test_the_file_is_in_your_home(tmp_path, monkeypatch):
     monkeypatch.delenv("DDPM_PROGRESS")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert exercises._progress.path() == tmp_path / ".ddpm_course" / "progress.json"
+    assert exercises.record.path() == tmp_path / ".ddpm_course" / "progress.json"
     code = "from ddpm_course.exercises import check; check('1.1', 3)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert (tmp_path / ".ddpm_course" / "progress.json").is_file()
@@ -566,7 +560,7 @@ def test_the_file_is_in_your_home(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_two_programs_do_not_tear_the_file(kept):
     code = (
-        "from ddpm_course.exercises.progress import note\n"
+        "from ddpm_course.exercises.record import note\n"
         "for i in range(200): note(str(i), True)"
     )
     both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]

@@ -14,8 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from ddpm_course.equations import CHAPTERS
-from ddpm_course.exercises import progress as _progress
-from ddpm_course.exercises import session
+from ddpm_course.exercises import record, session
 from ddpm_course.exercises.checker import Exercise, judge
 
 #: The module of each group of exercises: chapters have numbers, other pages letters.
@@ -82,7 +81,7 @@ def _tell(number: str, answer: Any, level: int | None, seconds: float) -> bool:
         correct = verdict.state == "right"
         text = session.answer_to(exercise, verdict, level)
         if correct or verdict.wrong:
-            _progress.note(exercise.number, correct)
+            record.note(exercise.number, correct)
     except KeyError as error:
         text = error.args[0]
     text = session.wrapped(text)
@@ -112,7 +111,7 @@ def solution(number: str) -> None:
     _print(number, session.solution)
 
 
-def progress() -> _progress.Progress:
+def progress() -> record.Progress:
     """Which exercises you have solved or tried, and how many minutes are left.
 
     It is kept in ``~/.ddpm_course/progress.json``, which you may delete. The variable
@@ -122,9 +121,7 @@ def progress() -> _progress.Progress:
     Returns:
         A picture in a notebook, text elsewhere: ``print(progress())``.
     """
-    return _progress.Progress(
-        {group: [*in_chapter(group).values()] for group in GROUPS}
-    )
+    return record.Progress({group: [*in_chapter(group).values()] for group in GROUPS})
 
 
 def _print(number: str, say: Callable[[Exercise], str]) -> None:

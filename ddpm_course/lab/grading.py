@@ -8,7 +8,6 @@ container, or on a machine that holds nothing of value.
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import tempfile
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+
+from ddpm_course.exercises import record
 
 #: The number in a call of ``check`` or ``use``.
 _CHECKS = re.compile(r"\b(?:check|use)\(\s*[\"']([A-Z]?\d*\.\d+)[\"']")
@@ -86,16 +87,9 @@ def grade_one(path: Path, name: str, seconds: int) -> Grade:
     numbers = dict.fromkeys(n for source in code for n in _CHECKS.findall(source))
     with tempfile.TemporaryDirectory() as place:
         trouble = _run(notebook, place, seconds)
-        progress = Path(place) / "progress.json"
-        kept = json.loads(progress.read_text("utf-8")) if progress.exists() else {}
-    states = {n: _state(kept.get(n)) for n in numbers}
+        kept = record.read(Path(place) / "progress.json")
+    states = {n: record.state(kept.get(n)) for n in numbers}
     return Grade(name, states, trouble)
-
-
-def _state(one: dict | None) -> str:
-    if one is None:
-        return "open"
-    return "solved" if one["solved"] else "tried"
 
 
 def _run(notebook, place: str, seconds: int) -> str:

@@ -47,11 +47,11 @@ def load() -> Record:
     record: Record = {}
     with suppress(OSError, RuntimeError):
         if file := path():
-            record = _read(file)
+            record = read(file)
     return _kept_in_memory | record
 
 
-def _read(file: Path) -> Record:
+def read(file: Path) -> Record:
     """The record in a file. A damaged file is put aside, not overwritten."""
     if not file.exists():
         return {}
@@ -151,12 +151,13 @@ class Progress:
 
 
 def _row(name: str, exercises: Iterable[Exercise], record: Record) -> Row:
-    states = {e.number: _state(record.get(e.number)) for e in exercises}
+    states = {e.number: state(record.get(e.number)) for e in exercises}
     left = sum(e.minutes for e in exercises if states[e.number] != "solved")
     return Row(name, tuple(states.values()), left)
 
 
-def _state(one: dict | None) -> str:
+def state(one: dict | None) -> str:
+    """The state of an exercise, by what the record has of it."""
     if one is None:
         return "open"
     return "solved" if one["solved"] else "tried"
