@@ -9,6 +9,7 @@ matching (equation ``flow-velocity``), since y = (1 - τ) x_0 + τ ε is a strai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ddpm_course.checks import check_data, check_form, check_time
 from ddpm_course.parameterization import Denoise, eps_from_x0
-from ddpm_course.sampling import ddim_coefficients
+from ddpm_course.sampling import ddim_coefficients, like
 from ddpm_course.schedules import NoiseSchedule, along_batch, signal_and_noise
 
 
@@ -36,6 +37,25 @@ def flow_step(
     return along_batch(on_x_t, x_t) * x_t + along_batch(on_x0, x_t) * x0_hat
 
 
+def mean_guess(
+    denoiser: Denoise,
+    schedule: NoiseSchedule,
+    x_t: Tensor,
+    x0_hat: Tensor,
+    t: int,
+    s: int,
+) -> Tensor:
+    """Heun's guess: the mean of x̂_0 at t and where Euler's method leads at s.
+
+    At s = 0 there is nothing to ask, and the guess at t is the answer.
+    """
+    if s == 0:
+        return x0_hat
+    x_s = flow_step(schedule, x_t, x0_hat, t, s)
+    return (x0_hat + like("denoiser(x_s, s)", denoiser(x_s, s), x_s)) / 2
+
+
+@torch.no_grad()
 def transport(
     denoiser: Denoise, schedule: NoiseSchedule, x: Tensor, times: Sequence[int]
 ) -> Tensor:
@@ -55,12 +75,17 @@ def transport(
     Raises:
         TypeError, ValueError: If an argument is of another type, shape or range.
     """
+    _check_two(times)
     for t, s in pairwise(times):
-        guess = denoiser(x, t)
-        if s > 0:
-            guess = (guess + denoiser(flow_step(schedule, x, guess, t, s), s)) / 2
+        x0_hat = like("denoiser(x_t, t)", denoiser(x, t), x)
+        guess = mean_guess(denoiser, schedule, x, x0_hat, t, s)
         x = flow_step(schedule, x, guess, t, s)
     return x
+
+
+def _check_two(times: Sequence[int]) -> None:
+    if len(times) < 2:
+        raise ValueError(f"times={list(times)}: expected two times or more")
 
 
 def reverse_drift(
@@ -115,6 +140,7 @@ def straight(
     return x_t / (signal + noise), noise / (signal + noise)
 
 
+@torch.no_grad()
 def log_likelihood(
     denoiser: Denoise, schedule: NoiseSchedule, x: Tensor, times: Sequence[int]
 ) -> Tensor:
@@ -137,6 +163,7 @@ def log_likelihood(
     Raises:
         TypeError, ValueError: If an argument is of another type, shape or range.
     """
+    _check_two(times)
     if times[-1] != schedule.T or any(s <= t for t, s in pairwise(times)):
         raise ValueError(
             f"times={list(times)}: expected times that rise to T = {schedule.T}"
@@ -148,15 +175,15 @@ def log_likelihood(
         raise ValueError(f"x has shape {tuple(x.shape)}: expected points, (batch, D)")
     half_log_snr = schedule.snr.log() / 2
     gained, rate = torch.zeros_like(x[:, 0]), expansion(denoiser, schedule, x, times[0])
-    dim, first = x.shape[1], schedule.numbers[times[0]]
+    halved_dim, first = x.shape[1] / 2, schedule.numbers[times[0]]
     for t, s in pairwise(times):
         x = transport(denoiser, schedule, x, (t, s))
         rate_s = expansion(denoiser, schedule, x, s)
         gained = gained + (rate + rate_s) / 2 * (half_log_snr[s] - half_log_snr[t])
         rate = rate_s
     last = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1)
-    last = last + dim / 2 * torch.log1p(-schedule.alpha_bar[schedule.T])
-    return last + gained - dim / 2 * torch.log1p(-torch.tensor(first).to(x))
+    shrunk = math.log1p(-schedule.numbers[-1]) - math.log1p(-first)
+    return last + gained + halved_dim * shrunk
 
 
 def expansion(

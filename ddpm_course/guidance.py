@@ -29,9 +29,6 @@ from ddpm_course.checks import (
 from ddpm_course.parameterization import Denoise, as_batch
 from ddpm_course.schedules import NoiseSchedule, along_batch, is_real
 
-#: A number, or a function of t that returns one, or a float64 tensor (batch,).
-Strength = float | Callable[["int | Tensor"], "float | Tensor"]
-
 
 def labeled(
     network: Callable[..., Tensor], label: int | Tensor
@@ -40,17 +37,15 @@ def labeled(
 
     Args:
         network: Such as a ``UNet`` with classes.
-        label: The class of every image, or int64 (batch,); -1 means no label.
+        label: The class of every image, or int64 (batch,): then sample with
+            ``chunk=len(x)``, all in one call. -1 means no label.
 
-    Raises:
-        TypeError: If the network can't be called, or the label is of another type.
+    Raises TypeError if the network can't be called, or for a label of another type.
     """
     check_callable("network", network)
     if type(label) is not int and not isinstance(label, Tensor):
-        raise TypeError(
-            f"label={label!r} is a {type(label).__name__}: expected an int, or an "
-            "int64 tensor of shape (batch,)"
-        )
+        kind = type(label).__name__
+        raise TypeError(f"label={label!r} is a {kind}: expected an int or int64 tensor")
 
     def told(x_t: Tensor, t: Tensor) -> Tensor:
         return network(x_t, t, as_batch(label, x_t))
@@ -134,7 +129,9 @@ def classifier_guided(
             value = log_prob(x, t)
             _check_log_prob(value, x)
             (gradient,) = torch.autograd.grad(value.sum(), x)
-        return _clipped(denoiser(x_t, t) + w * on_score * gradient, clip)
+        x0_hat = denoiser(x_t, t)
+        check_shape("denoiser(x_t, t)", x0_hat, x_t)
+        return _clipped(x0_hat + w * on_score * gradient, clip)
 
     return shifted
 
@@ -143,7 +140,7 @@ def measured(
     denoiser: Denoise,
     schedule: NoiseSchedule,
     residual: Callable[[Tensor], Tensor],
-    strength: Strength,
+    strength: float | Callable[[int | Tensor], float | Tensor],
     clip: float | None = None,
 ) -> Denoise:
     """Posterior sampling for a measurement y = A x_0 + noise.
@@ -162,8 +159,10 @@ def measured(
         denoiser: A differentiable callable (x_t, t) → x̂_0, the unconditional one;
             where it clips x̂_0, there is no gradient.
         schedule: The noise schedule.
-        residual: x̂_0 → y - A x̂_0, shape (batch, …): any differentiable function.
-        strength: How much to trust the measurement: a number >= 0, or a function of t.
+        residual: A differentiable function x̂_0 → y - A x̂_0, shape (batch, …). If
+            each image has its own y, sample with ``chunk=len(x)``.
+        strength: How much to trust the measurement: a number >= 0, or a function of t
+            that returns one, or float64 (batch,).
         clip: Limit of the result.
 
     Raises:
@@ -183,6 +182,9 @@ def measured(
         with torch.enable_grad():
             x = x_t.detach().requires_grad_()
             x0_hat = denoiser(x, t)
+            check_shape("denoiser(x_t, t)", x0_hat, x)
+            if not x0_hat.requires_grad:
+                raise ValueError("denoiser has no gradient: look for no_grad in it")
             error = residual(x0_hat).square().sum()
             (gradient,) = torch.autograd.grad(error, x)
         return _clipped(x0_hat.detach() - scale * on_score * gradient, clip)
@@ -210,8 +212,8 @@ def _scale(w: float, times: tuple[int, int] | None, t: int | Tensor) -> float | 
         return float(w)
     first, last = times
     if isinstance(t, Tensor):
-        inside = (first <= t) & (t <= last)
-        return torch.where(inside, w, 1.0).double()
+        inside = ((first <= t) & (t <= last)).double()
+        return w * inside + (1 - inside)
     return float(w) if first <= t <= last else 1.0
 
 
@@ -244,7 +246,5 @@ def _check_times(times: tuple[int, int] | None) -> None:
 def _check_log_prob(value: Tensor, x_t: Tensor) -> None:
     if not isinstance(value, Tensor) or value.shape != x_t.shape[:1]:
         what = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(
-            f"log_prob(x_t, t) is {what}: expected log p(y | x_t) of each element, "
-            f"shape ({len(x_t)},)"
-        )
+        wanted = f"log p(y | x_t) of each element, shape ({len(x_t)},)"
+        raise ValueError(f"log_prob(x_t, t) is {what}: expected {wanted}")

@@ -14,8 +14,9 @@ import math
 import torch
 from torch import Tensor
 
+from ddpm_course.flows import mean_guess
 from ddpm_course.parameterization import Denoise
-from ddpm_course.sampling import ddim_step, like, sparse_times
+from ddpm_course.sampling import ddim_step, sparse_times
 from ddpm_course.schedules import NoiseSchedule
 
 SPACINGS = ("time", "log-snr", "karras")
@@ -37,11 +38,8 @@ def heun_step(
     the answer. The other arguments, the result and the errors are those of
     ``ddim_step``.
     """
-    x_s = ddim_step(schedule, x_t, x0_hat, t, s, z)  # Euler's method
-    if s == 0:
-        return x_s
-    x0_end = like("denoiser(x_s, s)", denoiser(x_s, s), x_s)
-    return ddim_step(schedule, x_t, (x0_hat + x0_end) / 2, t, s, z)
+    guess = mean_guess(denoiser, schedule, x_t, x0_hat, t, s)
+    return ddim_step(schedule, x_t, guess, t, s, z)
 
 
 class Multistep:
@@ -114,21 +112,24 @@ def spaced_times(
     if spacing not in SPACINGS:
         known = ", ".join(map(repr, SPACINGS))
         raise ValueError(f"spacing={spacing!r}: expected one of {known}")
-    if spacing == "time":
-        return sparse_times(schedule.T, steps)
     if not (isinstance(steps, int) and 2 <= steps <= schedule.T):
         raise ValueError(f"steps={steps}: expected 2 … T = {schedule.T}")
-    snr = schedule.snr[1:].log()
-    snr = snr[snr >= -2 * math.log(sigma_max)] if sigma_max < math.inf else snr
-    if len(snr) == 0 or snr[-1] == -math.inf:
+    if not sigma_max > 0:
+        raise ValueError(f"sigma_max={sigma_max}: expected a number > 0, such as 80")
+    if spacing == "time":
+        return sparse_times(schedule.T, steps)
+    every = (log_snr(schedule, t) for t in range(1, schedule.T + 1))
+    kept = [value for value in every if value >= -2 * math.log(sigma_max)]
+    if not kept or kept[-1] == -math.inf:
         raise ValueError(
             f"sigma_max={sigma_max}: expected noise that the schedule has, and where "
             "alpha_bar[T] is 0 a finite number, such as 80"
         )
-    scale = snr if spacing == "log-snr" else (-snr / 14).exp()
-    first = [schedule.T] if len(snr) < schedule.T else []
-    share = torch.linspace(0, 1, steps - len(first), dtype=torch.float64).flip(0)
-    wanted = scale[0] + share * (scale[-1] - scale[0])
+    scale = torch.tensor(kept, dtype=torch.float64, device="cpu")
+    scale = scale if spacing == "log-snr" else (-scale / 14).exp()
+    first = [schedule.T] if len(kept) < schedule.T else []
+    inner = torch.linspace(0, 1, steps - len(first), dtype=scale.dtype, device="cpu")
+    wanted = scale[0] + inner.flip(0) * (scale[-1] - scale[0])
     times = [1 + int((scale - value).abs().argmin()) for value in wanted]
     times = [*first, *times, 0]
     for i in range(steps - 2, -1, -1):  # move apart what fell on one time

@@ -203,3 +203,35 @@ def test_times_and_shapes_are_checked():
     with pytest.raises(ValueError, match=r"alpha_bar\[T\] is 0"):
         zero = make_schedule("linear", zero_terminal_snr=True)
         log_likelihood(lambda x, t: x, zero, x, [1, 1000])
+
+
+def test_the_likelihood_has_the_digits_of_float64():
+    """At the center of a standard normal the flow rests, at one density."""
+    normal_data = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)
+    x = torch.zeros(1, 2, dtype=torch.float64)
+    expected = torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1)
+    times = list(range(1, 1001))
+    found = log_likelihood(normal_data.denoiser(LINEAR), LINEAR, x, times)
+    close(found, expected, rtol=0, atol=5e-5)  # the sum itself is 3e-5 off
+
+
+def test_nothing_is_kept_for_a_gradient():
+    weight = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    x = normal(3, 2)
+    assert not transport(lambda x, t: weight * x, COSINE, x, [1, 500]).requires_grad
+    times = [1, 500, 1000]
+    found = log_likelihood(lambda x, t: weight * x / 2, COSINE, x, times)
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize("times", [[], [5]])
+def test_one_time_leads_nowhere(times):
+    denoiser, x = RING.denoiser(COSINE), normal(3, 2)
+    for follow in (transport, log_likelihood):
+        with pytest.raises(ValueError, match="expected two times or more"):
+            follow(denoiser, COSINE, x, times)
+
+
+def test_an_answer_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"denoiser\(x_t, t\)"):
+        transport(lambda x, t: x[:, :1], COSINE, normal(3, 2), [5, 9])

@@ -323,3 +323,25 @@ def test_what_makes_no_sense_is_refused(call, error, message):
     with pytest.raises(error) as raised:
         call()
     assert message in str(raised.value)
+
+
+def test_a_scale_keeps_its_digits_at_many_times():
+    told, untold = lambda x, t: x + 1, lambda x, t: x
+    x, t = torch.zeros(2, 3, dtype=torch.float64), torch.tensor([5, 500])
+    found = guided(told, untold, 1.1, times=(1, 100))(x, t)
+    expected = torch.tensor([1.1, 1.0], dtype=torch.float64)[:, None].expand(2, 3)
+    assert torch.equal(found, expected)
+
+
+def test_a_guess_of_another_shape_or_without_gradient_is_refused():
+    x = torch.zeros(3, 2, dtype=torch.float64)
+    narrow, still = lambda x, t: x[:, :1], lambda x, t: torch.zeros_like(x)
+    likely = lambda x, t: -x.square().sum(1)  # noqa: E731
+    for denoiser in (
+        classifier_guided(narrow, likely, LINEAR),
+        measured(narrow, LINEAR, lambda x0: x0, 1.0),
+    ):
+        with pytest.raises(ValueError, match=r"denoiser\(x_t, t\)"):
+            denoiser(x, 500)
+    with pytest.raises(ValueError, match="has no gradient: look for no_grad"):
+        measured(still, LINEAR, lambda x0: x0, 1.0)(x, 500)

@@ -192,3 +192,15 @@ def test_a_chain_may_start_where_nothing_is_left_of_the_data():
     for step in (Multistep(), partial(heun_step, denoiser), ddim_step):
         x = sample(denoiser, ZERO, (1000, 1), step=step, **options)
         assert x.mean().item() == pytest.approx(3, abs=0.02)
+
+
+@pytest.mark.parametrize("sigma_max", [0, -1, math.nan])
+def test_a_largest_noise_that_is_none(sigma_max):
+    with pytest.raises(ValueError, match="expected a number > 0, such as 80"):
+        spaced_times(COSINE, 5, "karras", sigma_max)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_one_step_is_too_few(spacing):
+    with pytest.raises(ValueError, match="steps=1: expected 2"):
+        spaced_times(COSINE, 1, spacing)
