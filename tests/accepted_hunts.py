@@ -110,7 +110,7 @@ def never_noise(program):
 
 def prior_is_far(program):
     """The divergence of x_T from noise, for an image of variance 1."""
-    abar = program(100)[-1].double()
+    abar = program(50)[-1].double()
     return bool((-torch.log1p(-abar)) / 2 > 0.004)
 
 
@@ -161,17 +161,6 @@ def image_is_white(program):
         lambda x, t: torch.ones_like(x), torch.linspace(1, 0.02, 21), noise[0], noise
     )
     return not torch.allclose(white, torch.ones(4).to(white), atol=1e-3)
-
-
-def noise_at_the_end_counts(program):
-    """The first noise, of the step from 1, must have no influence."""
-    alpha_bar, x = torch.linspace(1, 0.02, 6), torch.zeros(1)
-    quiet, loud = torch.zeros(5, 1), torch.zeros(5, 1)
-    loud[0] = 1.0
-    ends = [
-        program(lambda x, t: 0.5 * x, alpha_bar, x, noise) for noise in (quiet, loud)
-    ]
-    return bool((ends[0] - ends[1]).abs() > 1e-5)
 
 
 def last_answer_is_changed(program):
@@ -226,6 +215,13 @@ def compared_with_a_copy(program):
     network = bugs.Tiny()
     still, x = copy.deepcopy(network).eval(), torch.linspace(1, 2, 50)
     return not torch.allclose(program(network, x, 3), still(x, 3))
+
+
+def answer_and_mode(program):
+    """The right answer, from a network whose mode is not changed."""
+    network, x = bugs.Tiny().train(), torch.ones(50)
+    answer = program(network, x, 2)
+    return not (network.training and torch.equal(answer, x / 2))
 
 
 class Spy(nn.Module):
@@ -290,7 +286,8 @@ def start_counts(program):
 def vector_of_weights(program):
     weights = torch.full((101, 3), 2.0)
     weights[0] = torch.tensor([-9.0, 0.0, 9.0])
-    return bool((program(weights) - 2).abs().max() > 0.2)
+    off = (program(weights) - 2) / (weights[0] - 2)
+    return bool(off.abs().max() > 0.1)
 
 
 def average_closed_form(weights, decay=0.999):
@@ -441,7 +438,7 @@ HUNTS: dict[str, tuple] = {
     ),
     "F.3": pairs(
         "F.3",
-        [image_is_white, noise_at_the_end_counts, last_answer_is_changed],
+        [image_is_white, last_answer_is_changed],
         [bugs.sample_from_zero],
     ),
     "F.4": pairs(
@@ -451,7 +448,7 @@ HUNTS: dict[str, tuple] = {
     ),
     "F.5": pairs(
         "F.5",
-        [compared_with_a_copy, mode_of_a_part, batch_norm_listens],
+        [compared_with_a_copy, answer_and_mode, mode_of_a_part, batch_norm_listens],
         [predict_and_restore, predict_by_a_copy],
     ),
     "F.6": pairs(

@@ -1,7 +1,8 @@
 """Exercises of the page "Find the bug".
 
 For each: the program on the page, the repaired one, an experiment that tells them
-apart, and other programs, right and wrong, that an experiment has to tell apart too.
+apart, the program in the example of the stub, and others, right and wrong, that an
+experiment has to tell apart too.
 Programs carry the names that they have on the page.
 """
 
@@ -13,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_course.exercises.checker import Mistake
-from ddpm_course.exercises.hunt import Experiment, Suspect, hunt
+from ddpm_course.exercises.hunt import EXAMPLE, PAGE, Experiment, Suspect, hunt, lineup
 from ddpm_course.exercises.inputs import float64, randn
 from ddpm_course.exercises.trouble import Trouble
 
-_PAGE = "the program on the page"
 _FLOAT32 = "a program that computes in 32 bits"
 
 
@@ -48,6 +48,10 @@ def fixed_reverse_step(alpha_bar, x_t, x0_hat, t, z):
     on_x_t = alpha.sqrt() * (1 - before) / (1 - abar)
     variance = (1 - alpha) * (1 - before) / (1 - abar)
     return on_x0 * x0_hat + on_x_t * x_t + variance.sqrt() * z
+
+
+def example_step(alpha_bar, x_t, x0_hat, t, z):
+    return x0_hat
 
 
 def step_is_wrong(program):
@@ -114,14 +118,15 @@ _STEP = hunt(
     minutes=15,
     experiment=Experiment(
         step_is_wrong,
-        [
-            Suspect(reverse_step, True, _PAGE),
-            Suspect(fixed_reverse_step, False, "the repaired program"),
+        lineup(
+            reverse_step,
+            fixed_reverse_step,
+            example_step,
             Suspect(step_by_noise, False, "a program that goes by the noise"),
             Suspect(step_by_precisions, False, "a program that works with precisions"),
             Suspect(_in_float32(fixed_reverse_step), False, _FLOAT32),
             Suspect(step_with_two_roots, True, "a program with one root too many"),
-        ],
+        ),
         "At t = 1, or with z = 0, there is nothing to see. Take another t, and look at "
         "the variance of x_{t-1}: with x_0 = 0 you know what it should be.",
         {
@@ -195,8 +200,12 @@ def fixed_make_alpha_bar(T):
     return torch.cat([torch.ones(1), alpha_bar])
 
 
+def example_alpha_bar(T):
+    return torch.linspace(1, 0.5, T + 1)
+
+
 def schedule_is_wrong(program):
-    return bool(program(100)[-1] > 0.01)  # what is left of the image
+    return bool(program(50)[-1] > 0.01)  # what is left of the image
 
 
 def _ends(first: Callable, last: Callable) -> Callable:
@@ -226,6 +235,11 @@ def scaled_by_a_root(T):
     return torch.cat([torch.ones(1), (1 - beta).cumprod(dim=0)])
 
 
+def betas_times_5(T):
+    beta = 5 * torch.linspace(1e-4, 0.02, T)
+    return torch.cat([torch.ones(1), (1 - beta).cumprod(dim=0)])
+
+
 def first_beta_scaled(T):
     beta = torch.linspace(1000 / T * 1e-4, 0.02, T)
     return torch.cat([torch.ones(1), (1 - beta).cumprod(dim=0)])
@@ -244,19 +258,26 @@ _BETAS = hunt(
     minutes=10,
     experiment=Experiment(
         schedule_is_wrong,
-        [
-            Suspect(make_alpha_bar, True, _PAGE),
-            Suspect(fixed_make_alpha_bar, False, "the repaired program"),
+        lineup(
+            make_alpha_bar,
+            fixed_make_alpha_bar,
+            example_alpha_bar,
             Suspect(every_tenth, False, "every tenth entry of the schedule with 1000"),
             Suspect(cosine_alpha_bar, False, "the cosine schedule"),
             Suspect(
                 scaled_by_a_root, True, "a program whose betas are a bit too small"
             ),
             Suspect(first_beta_scaled, True, "a program that scales the first beta"),
-        ],
+            Suspect(betas_times_5, True, "a program that multiplies the betas by 5"),
+        ),
         "With 1000 steps the program is right. How much of the image is left at the "
-        "end of 100 steps?",
+        "end of fewer?",
         {
+            "100 steps only": Mistake(
+                lambda program: bool(program(100)[-1] > 0.01),
+                "It clears a program that leaves 7 % after 50 steps. Try the smallest "
+                "T, too.",
+            ),
             "a tenth may be left": Mistake(
                 lambda program: bool(program(100)[-1] > 0.1),
                 "It clears a schedule that leaves 4 % of the variance: that is a fifth "
@@ -281,6 +302,10 @@ _BETAS = hunt(
     inputs=((50,), (100,), (300,), (1000,)),
     mistakes={
         "unchanged": Mistake(make_alpha_bar, "It computes the same as before."),
+        "times 10": Mistake(
+            _ends(lambda T: 10, lambda T: 10),
+            "That number is right for T = 100 only. It has to depend on T.",
+        ),
         "the wrong way": Mistake(
             _ends(lambda T: T / 1000, lambda T: T / 1000),
             "Now the betas are smaller still. Fewer steps have to add more noise each.",
@@ -335,6 +360,10 @@ def fixed_sample(denoiser, alpha_bar, x, noise):
         on_x_t = alpha.sqrt() * (1 - before) / (1 - abar)
         z = noise[t - 1] if t > 1 else torch.zeros_like(x)
         x = on_x0 * denoiser(x, t) + on_x_t * x + (1 - alpha).sqrt() * z
+    return x
+
+
+def example_sample(denoiser, alpha_bar, x, noise):
     return x
 
 
@@ -403,6 +432,13 @@ def _nothing(x: Tensor, t: int) -> Tensor:
     return torch.zeros_like(x)
 
 
+def _last_noise_counts(program: Callable) -> bool:
+    alpha_bar, x, noise = _TEN
+    other = torch.cat([2 * noise[:1], noise[1:]])
+    ends = [program(_nothing, alpha_bar, x, n) for n in (noise, other)]
+    return not torch.allclose(*ends, atol=1e-5)
+
+
 _TEN = (
     torch.linspace(1, 0.01, 11, dtype=torch.float64),
     *torch.ones(2, 10, 1, dtype=torch.float64),
@@ -415,9 +451,10 @@ _LAST = hunt(
     minutes=15,
     experiment=Experiment(
         end_is_noisy,
-        [
-            Suspect(sample, True, _PAGE),
-            Suspect(fixed_sample, False, "the repaired program"),
+        lineup(
+            sample,
+            fixed_sample,
+            example_sample,
             Suspect(sample_from_zero, False, "a program that counts from 0"),
             Suspect(sample_with_beta_tilde, False, "a program with β̃ for β"),
             Suspect(_in_float32(fixed_sample), False, _FLOAT32),
@@ -425,7 +462,7 @@ _LAST = hunt(
             Suspect(
                 sample_with_a_quiet_end, True, "a program with less noise at the end"
             ),
-        ],
+        ),
         "In the last step β is small. Give it a denoiser whose answer you know, such "
         "as zeros: what should come out, exactly?",
         {
@@ -437,6 +474,11 @@ _LAST = hunt(
                 ),
                 "It accuses a right program that has the other variance, β̃. Ask for "
                 "something that every right sampler does.",
+            ),
+            "whether the last noise counts": Mistake(
+                _last_noise_counts,
+                "It asks only whether the noise of the last step counts. So it clears "
+                "the program of the example, which returns x. What should come out?",
             ),
             "half of the noise": Mistake(
                 lambda program: bool(program(_nothing, *_TEN).abs().max() > 0.2),
@@ -498,6 +540,10 @@ def fixed_min_snr_weight(snr, gamma=5.0):
     return snr.clamp(max=gamma) / snr
 
 
+def example_weight(snr, gamma=5.0):
+    return snr
+
+
 def weight_is_wrong(program):
     weight = program(torch.tensor([0.01, 1.0, 50.0]))
     return not torch.allclose(weight, torch.tensor([1.0, 1.0, 0.1]))
@@ -530,15 +576,16 @@ _WEIGHT = hunt(
     minutes=10,
     experiment=Experiment(
         weight_is_wrong,
-        [
-            Suspect(min_snr_weight, True, _PAGE),
-            Suspect(fixed_min_snr_weight, False, "the repaired program"),
+        lineup(
+            min_snr_weight,
+            fixed_min_snr_weight,
+            example_weight,
             Suspect(weight_by_minimum, False, "a program that divides first"),
             Suspect(weight_by_where, False, "a program that goes case by case"),
             Suspect(weight_by_maximum, True, "the same mistake without clamp"),
             Suspect(weight_without_limit, True, "a program without the minimum"),
             Suspect(weight_of_one, True, "a program whose weight is always 1"),
-        ],
+        ),
         "At SNR = γ both are 1, and all weights are positive. Look far away from γ, "
         "on both sides.",
         {
@@ -624,6 +671,10 @@ def fixed_predict(network, x, t):
     return answer
 
 
+def example_predict(network, x, t):
+    return network(x, t)
+
+
 def answer_is_random(program):
     x = torch.ones(100)
     return not torch.equal(program(Tiny().train(), x, 2), x / 2)
@@ -635,8 +686,12 @@ def predict_with_a_copy(network, x, t):
 
 
 def predict_with_train_off(network, x, t):
-    with torch.no_grad():
-        return network.train(False)(x, t)
+    before = network.training
+    try:
+        with torch.no_grad():
+            return network.train(False)(x, t)
+    finally:
+        network.train(before)
 
 
 def predict_with_a_flag(network, x, t):
@@ -704,16 +759,17 @@ _EVAL = hunt(
     minutes=15,
     experiment=Experiment(
         answer_is_random,
-        [
-            Suspect(predict, True, _PAGE),
-            Suspect(fixed_predict, False, "the repaired program"),
+        lineup(
+            predict,
+            fixed_predict,
+            example_predict,
             Suspect(predict_with_a_copy, False, "a program that asks a copy"),
             Suspect(predict_with_train_off, False, "a program with train(False)"),
             Suspect(predict_with_a_flag, True, "a program that sets a flag only"),
             Suspect(predict_too_late, True, "a program that does it too late"),
             Suspect(predict_with_a_seed, True, "a program that fixes the seed"),
             Suspect(predict_on_average, True, "a program that averages eight calls"),
-        ],
+        ),
         "Give it a network in training mode, with dropout: Tiny() is one. You know "
         "what it should answer.",
         {
@@ -749,7 +805,7 @@ _EVAL = hunt(
             "after the call it is too late.",
         ),
         "left in eval mode": Mistake(
-            predict_with_train_off,
+            _ends_in(training=False),
             "The answer is right, but the network stays in eval mode, and training "
             "goes on without dropout. Put it back into the mode in which it was.",
         ),
@@ -790,9 +846,13 @@ def fixed_average(weights, decay=0.999):
     return ema
 
 
+def example_average(weights, decay=0.999):
+    return weights[0]
+
+
 def start_stays(program):
     weights = torch.cat([torch.tensor([5.0]), torch.ones(100)])
-    return bool(abs(program(weights) - 1) > 0.1)
+    return bool(abs(program(weights) - 1) > 0.4)  # 10 % of the way from 5 to 1
 
 
 def average_without_bias(weights, decay=0.999):
@@ -814,6 +874,20 @@ def average_from_step_50(weights, decay=0.999):
     ema = weights[0]
     for n, current in enumerate(weights[1:]):
         ema = current if n < 50 else decay * ema + (1 - decay) * current
+    return ema
+
+
+def average_with_decay_0_97(weights, decay=0.999):
+    ema = weights[0]
+    for current in weights[1:]:
+        ema = 0.97 * ema + 0.03 * current
+    return ema
+
+
+def average_with_decay_0_995(weights, decay=0.999):
+    ema = weights[0]
+    for current in weights[1:]:
+        ema = 0.995 * ema + 0.005 * current
     return ema
 
 
@@ -850,18 +924,28 @@ _AVERAGE = hunt(
     minutes=15,
     experiment=Experiment(
         start_stays,
-        [
-            Suspect(average, True, _PAGE),
-            Suspect(fixed_average, False, "the repaired program"),
+        lineup(
+            average,
+            fixed_average,
+            example_average,
             Suspect(average_without_bias, False, "an average without bias, as in Adam"),
             Suspect(average_of_all, False, "an average of all weights at first"),
             Suspect(average_from_step_50, False, "an average that starts late"),
+            Suspect(average_with_decay_0_97, False, "an average with a decay of 0.97"),
+            Suspect(average_with_decay_0_995, True, "an average with a decay of 0.995"),
             Suspect(average_from_zero, True, "a program whose average starts at 0"),
             Suspect(average_with_the_maximum, True, "a program with max for min"),
-        ],
+        ),
         "After many thousands of steps the start is forgotten. Give it a strange first "
         "row, and then 100 rows that are all the same.",
         {
+            "too strict": Mistake(
+                lambda program: bool(
+                    abs(program(torch.cat([float64(5), torch.ones(100)])) - 1) > 0.1
+                ),
+                "It accuses a program that leaves 5 % of the start. Allow for 10 % of "
+                "the way from your first row to the others.",
+            ),
             "no strange start": Mistake(
                 lambda program: bool(abs(program(torch.ones(101)) - 1) > 0.1),
                 "All of its rows are the same, the first one too. Any average of those "
@@ -869,7 +953,7 @@ _AVERAGE = hunt(
             ),
             "an end of zeros": Mistake(
                 lambda program: bool(
-                    program(torch.cat([torch.tensor([5.0]), torch.zeros(100)])) > 0.1
+                    program(torch.cat([torch.tensor([5.0]), torch.zeros(100)])) > 0.5
                 ),
                 "Its last rows are 0, and so is the answer of a program whose average "
                 "starts at 0.",
@@ -944,6 +1028,10 @@ def same_predicted_noise(x_t, abar):
     return predicted_noise(x_t, abar)
 
 
+def example_noise(x_t, abar):
+    return 0 * x_t
+
+
 def noise_is_wrong(program):
     rng = torch.Generator().manual_seed(0)
     x0 = torch.tensor([1.0, -1.0]).repeat(20_000)
@@ -1010,7 +1098,8 @@ _QUIET = hunt(
     experiment=Experiment(
         noise_is_wrong,
         [
-            Suspect(predicted_noise, False, _PAGE),
+            Suspect(predicted_noise, False, PAGE),
+            Suspect(example_noise, True, EXAMPLE),
             Suspect(noise_by_sigmoid, False, "a program with a sigmoid"),
             Suspect(noise_by_bayes, False, "a program that uses Bayes' rule"),
             Suspect(noise_scaled_up, True, "a program that scales ε̂ up to variance 1"),
@@ -1104,6 +1193,10 @@ def fixed_ddim_sample(network, alpha_bar, x):
         eps_hat = network(x, t - 1)
         x0_hat = (x - (1 - abar).sqrt() * eps_hat) / abar.sqrt()
         x = before.sqrt() * x0_hat + (1 - before).sqrt() * eps_hat
+    return x
+
+
+def example_ddim_sample(network, alpha_bar, x):
     return x
 
 
@@ -1203,16 +1296,17 @@ _OFF_BY_ONE = hunt(
     minutes=20,
     experiment=Experiment(
         times_disagree,
-        [
-            Suspect(ddim_sample, True, _PAGE),
-            Suspect(fixed_ddim_sample, False, "the repaired program"),
+        lineup(
+            ddim_sample,
+            fixed_ddim_sample,
+            example_ddim_sample,
             Suspect(ddim_from_zero, False, "a program that counts from 0"),
             Suspect(ddim_with_noise, False, "a program that draws noise"),
             Suspect(ddim_that_stops_early, True, "a program that never asks for T - 1"),
             Suspect(
                 ddim_with_other_levels, True, "a program that takes the next alpha_bar"
             ),
-        ],
+        ),
         "A network that ignores t can't notice. Give it one that is perfect for some "
         "simple data, such as x_0 = 0: it must know which noise level t stands for.",
         {
@@ -1222,7 +1316,7 @@ _OFF_BY_ONE = hunt(
                 "and the noise levels beside them wrong.",
             ),
             "the first time": Mistake(
-                lambda program: max(_times_told(program)) > 9,
+                lambda program: max(_times_told(program), default=0) > 9,
                 "It looks at the largest time only.",
             ),
             "one sampler only": Mistake(
@@ -1298,6 +1392,10 @@ def fixed_ddim_step(alpha_bar, x_t, x0_hat, t, s, z, eta):
     eps_hat = (x_t - a.sqrt() * x0_hat) / (1 - a).sqrt()
     kept = (1 - b - sigma**2).sqrt()
     return b.sqrt() * x0_hat + kept * eps_hat + sigma * z
+
+
+def example_ddim_step(alpha_bar, x_t, x0_hat, t, s, z, eta):
+    return x_t
 
 
 def step_leaks(program):
@@ -1381,14 +1479,15 @@ _SKIP = hunt(
     minutes=20,
     experiment=Experiment(
         step_leaks,
-        [
-            Suspect(ddim_step, True, _PAGE),
-            Suspect(fixed_ddim_step, False, "the repaired program"),
+        lineup(
+            ddim_step,
+            fixed_ddim_step,
+            example_ddim_step,
             Suspect(ddim_by_x_t, False, "a program that goes by the factor of x_t"),
             Suspect(ddim_with_other_sigma, False, "a program with another sigma"),
             Suspect(ddim_minus_sigma, True, "a program that subtracts sigma itself"),
             Suspect(ddim_with_a_clamp, True, "a program that clamps what is left"),
-        ],
+        ),
         "With eta = 0, or s = 0, there is nothing to see. Take eta = 1, and look at "
         "the variance of x_s: with x_0 = 0 you know what it should be.",
         {
@@ -1468,6 +1567,10 @@ def fixed_clipped_step(x_t, eps_hat, abar_t, abar_s):
     return abar_s.sqrt() * x0_hat + (1 - abar_s).sqrt() * eps_hat
 
 
+def example_clipped_step(x_t, eps_hat, abar_t, abar_s):
+    return eps_hat
+
+
 def parts_disagree(program):
     x_t = torch.linspace(-3, 3, 7, dtype=torch.float64)
     abar = torch.tensor(0.2, dtype=torch.float64)
@@ -1518,9 +1621,10 @@ _CLIP = hunt(
     minutes=20,
     experiment=Experiment(
         parts_disagree,
-        [
-            Suspect(clipped_step, True, _PAGE),
-            Suspect(fixed_clipped_step, False, "the repaired program"),
+        lineup(
+            clipped_step,
+            fixed_clipped_step,
+            example_clipped_step,
             Suspect(clipped_by_x_t, False, "a program that goes by the factor of x_t"),
             Suspect(clipped_softly, False, "a program that clips softly"),
             Suspect(
@@ -1529,7 +1633,7 @@ _CLIP = hunt(
             Suspect(
                 clipped_on_one_side, True, "a program that is right for x̂₀ above 1"
             ),
-        ],
+        ),
         "It shows only where x̂₀ is clipped, and not for abar_s = 1. Where should a "
         "step of length 0 lead, from abar_t to abar_s = abar_t?",
         {
@@ -1633,6 +1737,10 @@ def fixed_self_check(denoiser):
     return True
 
 
+def example_check(denoiser):
+    return True
+
+
 def check_is_blind(program):
     def right(x_t, abar):
         return torch.tanh(abar.sqrt() * x_t / (1 - abar))
@@ -1674,6 +1782,7 @@ def _best(x_t: Tensor, abar: Tensor) -> Tensor:
 
 
 #: Denoisers that a self-check is tried on: whether they are right, and what they are.
+#: The first that a check is wrong about is named, so the worst come first.
 DENOISERS: tuple[tuple[bool, str, Callable], ...] = (
     (False, "a denoiser that returns 0", lambda x, a: 0 * x),
     (True, "the exact denoiser", _best),
@@ -1702,7 +1811,37 @@ DENOISERS: tuple[tuple[bool, str, Callable], ...] = (
     ),
     (
         False,
-        "a denoiser that returns numbers of another shape",
+        "a denoiser that is right from ᾱ = 0.5 on, and takes 0.5 below",
+        lambda x, a: _best(x, a.clamp(min=0.5)),
+    ),
+    (
+        False,
+        "a denoiser that is right up to ᾱ = 0.5, and takes 0.5 above",
+        lambda x, a: _best(x, a.clamp(max=0.5)),
+    ),
+    (
+        False,
+        "a denoiser that ignores the sign of x_t",
+        lambda x, a: _best(x.abs(), a),
+    ),
+    (
+        False,
+        "a denoiser that is right for x_t > 0, and returns 0 below",
+        lambda x, a: _best(x.clamp(min=0), a),
+    ),
+    (
+        False,
+        "a denoiser that is right up to |x_t| = 1.5, and returns 0 beyond",
+        lambda x, a: _best(x, a) * (x.abs() <= 1.5),
+    ),
+    (
+        False,
+        "a denoiser that adds 0.2 to the exact one",
+        lambda x, a: _best(x, a) + 0.2,
+    ),
+    (
+        False,
+        "a denoiser that returns shape (1, n) if x_t has shape (n,)",
         lambda x, a: _best(x, a)[None],
     ),
 )
@@ -1750,15 +1889,16 @@ _SELF_CHECK = hunt(
     minutes=30,
     experiment=Experiment(
         check_is_blind,
-        [
-            Suspect(self_check, True, _PAGE),
-            Suspect(fixed_self_check, False, "the repaired check"),
+        lineup(
+            self_check,
+            fixed_self_check,
+            example_check,
             Suspect(check_by_error, False, "a check by the squared error"),
             Suspect(check_by_sign, False, "a check that looks at signs"),
             Suspect(check_of_the_shape, True, "a check of the shape"),
             Suspect(check_of_the_mean, True, "a check of the mean"),
             Suspect(check_that_fails_all, True, "a check that no denoiser passes"),
-        ],
+        ),
         "Here the program is a check. Give it the laziest denoiser you can write.",
         {
             "zeros only": Mistake(

@@ -28,6 +28,29 @@ class Suspect:
     what: str
 
 
+PAGE = "the program on the page"
+EXAMPLE = "the program in the example"
+
+
+def lineup(
+    page: Callable, repaired: Callable, example: Callable, *others: Suspect
+) -> list[Suspect]:
+    """The suspects of a hunt, if the program on the page has the bug.
+
+    Args:
+        page: The program on the page.
+        repaired: The repaired one.
+        example: The program in the example of the stub.
+        others: More suspects.
+    """
+    return [
+        Suspect(page, True, PAGE),
+        Suspect(repaired, False, "the repaired program"),
+        Suspect(example, True, EXAMPLE),
+        *others,
+    ]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """The first part of an exercise.
@@ -57,7 +80,7 @@ class Experiment:
     def judge(self, answer: Any) -> Verdict:
         """Try an experiment on the suspects."""
         try:
-            said = [says(answer, suspect) for suspect in self.suspects]
+            said = [steadily(answer, suspect) for suspect in self.suspects]
         except Trouble as trouble:
             return _known(str(trouble))
         if any(one is ... for one in said):
@@ -75,8 +98,25 @@ class Experiment:
         return Verdict("unknown", lambda level: _about(off[0], level))
 
 
+def steadily(experiment: Any, suspect: Suspect) -> Any:
+    """What it says with every seed. Raises Trouble if that depends on the seed."""
+    said, drew = _asked(experiment, suspect, seed=0)
+    if drew and any(_asked(experiment, suspect, n)[0] != said for n in range(1, 6)):
+        raise Trouble(
+            f"it depends on chance: asked about {suspect.what}, it says True with one "
+            "seed and False with another. Ask for something that holds whatever is "
+            "drawn, or draw more and widen the tolerance."
+        )
+    return said
+
+
 def says(experiment: Any, suspect: Suspect) -> Any:
     """What an experiment says of a program: True, False or ``...``. Raises Trouble."""
+    return _asked(experiment, suspect, seed=0)[0]
+
+
+def _asked(experiment: Any, suspect: Suspect, seed: int) -> tuple[Any, bool]:
+    """What it says with this seed, and whether anything was drawn."""
     if not callable(experiment):
         raise Trouble(
             f"it is {a(experiment)}: give the function itself, its name without "
@@ -84,8 +124,9 @@ def says(experiment: Any, suspect: Suspect) -> Any:
         )
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            state = torch.manual_seed(seed).get_state()
             answer = experiment(suspect.program)
+            drew = not torch.equal(state, torch.random.get_rng_state())
     except (Exception, SystemExit) as error:
         raise Trouble(f"with {suspect.what}, {raised(error, 'it')}") from None
     if isinstance(answer, torch.Tensor | np.ndarray) and answer.shape in ((), (1,)):
@@ -94,7 +135,7 @@ def says(experiment: Any, suspect: Suspect) -> Any:
         raise Trouble("it returns None: a return is missing.")
     if answer is not ... and not isinstance(answer, bool | np.bool_):
         raise Trouble(f"it returns {a(answer)}: expected True or False.")
-    return answer if answer is ... else bool(answer)
+    return (answer if answer is ... else bool(answer)), drew
 
 
 def _known(sentence: str) -> Verdict:
