@@ -172,7 +172,7 @@ def last_answer_is_changed(program):
 
     noise = torch.ones(8, 3)
     out = program(denoiser, torch.linspace(1, 0.02, 9), torch.ones(3), noise)
-    return not torch.allclose(out, answers[-1], atol=1e-4)
+    return not answers or not torch.allclose(out, answers[-1], atol=1e-4)
 
 
 def one_white_image(program):

@@ -1,5 +1,6 @@
 """The page "Find the bug": programs, experiments, and what is said about them."""
 
+import ast
 import inspect
 import re
 
@@ -13,7 +14,7 @@ from witnesses import PAGES, cells
 from ddpm_course import posterior, sampling, schedules, training
 from ddpm_course.exercises import find, find_the_bug, in_chapter, reference, solution
 from ddpm_course.exercises.checker import examine
-from ddpm_course.exercises.hunt import Suspect, says
+from ddpm_course.exercises.hunt import EXAMPLE, Suspect, says
 from ddpm_course.exercises.session import ATTEMPTS
 from ddpm_course.oracle import GaussianMixture
 
@@ -66,6 +67,21 @@ def test_the_program_on_the_page_is_the_suspect(exercise):
     source = inspect.getsource(page_program(exercise)).strip()
     assert page.count(f"{source}\n") == 1
     assert inspect.getsource(find_the_bug.Tiny).strip() in page
+
+
+@each
+def test_the_program_in_the_example_of_the_stub_is_a_suspect(exercise):
+    name = f"experiment_{exercise.number.removeprefix('F.')}"
+    stub = next(
+        c.source for c in cells(PAGES["F"], "code") if f"def {name}(" in c.source
+    )
+    (example,) = re.findall(rf">>> {name}\((lambda .*)\)\n +True\n", stub)
+    shown = ast.parse(example, mode="eval").body
+    (suspect,) = [s for s in experiment_of(exercise).suspects if s.what == EXAMPLE]
+    (function,) = ast.parse(inspect.getsource(suspect.program)).body
+    assert suspect.guilty
+    assert ast.unparse(function.args) == ast.unparse(shown.args)
+    assert ast.unparse(function.body) == f"return {ast.unparse(shown.body)}"
 
 
 @each
@@ -182,6 +198,69 @@ def test_an_experiment_may_draw_without_moving_the_global_generator():
     draws = [says(lambda p: bool(torch.rand(()) < 0.5), Suspect(len, True, ""))] * 3
     assert len(set(draws)) == 1
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_an_experiment_that_depends_on_chance_is_told_so():
+    def mean_of_many(program):
+        network, x = find_the_bug.Tiny().train(), torch.ones(100)
+        answers = torch.stack([program(network, x, 2) for _ in range(200)])
+        return bool(abs(answers.mean() - 0.5) > 1e-3)
+
+    assert "It depends on chance: asked about " in said("F.5", (mean_of_many, ...))
+
+
+# --- what the texts of the exercises promise --------------------------------------
+
+
+def test_a_schedule_is_guilty_if_for_some_T_more_than_1_percent_is_left():
+    for suspect in experiment_of(find("F.2")).suspects:
+        left = max(suspect.program(T)[-1] for T in (50, 100, 300, 1000))
+        assert suspect.guilty == (left > 0.01)
+
+
+def test_an_average_is_guilty_if_more_than_10_percent_of_the_way_is_left():
+    rows = torch.tensor([0.0] + 100 * [1.0])
+    for suspect in experiment_of(find("F.6")).suspects:
+        assert suspect.guilty == (abs(1 - suspect.program(rows)) > 0.1)
+
+
+def test_a_right_prediction_leaves_the_mode_of_the_network():
+    for suspect in experiment_of(find("F.5")).suspects:
+        for mode in (True, False):
+            network = find_the_bug.Tiny().train(mode)
+            suspect.program(network, torch.ones(3), 2)
+            assert suspect.guilty or network.training == mode
+
+
+def compared(start=-2.0, end=2.0, levels=(0.1, 0.5, 0.9), of=lambda x0: x0):
+    """A check of a denoiser at these points and levels, or of something it gives."""
+
+    def check(denoiser):
+        x = torch.linspace(start, end, 81)
+        pairs = [
+            (denoiser(x, a), torch.tanh(a.sqrt() * x / (1 - a)))
+            for a in torch.tensor(levels)
+        ]
+        return all(torch.allclose(of(x0), of(best), atol=1e-3) for x0, best in pairs)
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("check", "passed"),
+    [
+        (compared(levels=(0.5, 0.7, 0.9)), "is right from ᾱ = 0.5 on, and takes 0.5"),
+        (compared(levels=(0.1, 0.3, 0.5)), "is right up to ᾱ = 0.5, and takes 0.5"),
+        (compared(start=0), "ignores the sign of x_t"),
+        (compared(of=lambda x0: x0.relu()), "is right for x_t > 0, and returns 0"),
+        (compared(-1.5, 1.5), "is right up to |x_t| = 1.5, and returns 0 beyond"),
+        (compared(of=lambda x0: x0.diff()), "adds 0.2 to the exact one"),
+        (compared(), "returns shape (1, n) if x_t has shape (n,)"),
+    ],
+)
+def test_a_check_is_told_the_worst_denoiser_that_it_passes(check, passed):
+    """The shape comes last, though each of these checks is blind to it."""
+    assert f"Your check passes a denoiser that {passed}" in said("F.11", (..., check))
 
 
 def test_the_solution_shows_both_functions(capsys):

@@ -715,7 +715,7 @@ def predict_with_a_seed(network, x, t):
 
 def predict_on_average(network, x, t):
     with torch.no_grad():
-        return torch.stack([network(x, t) for _ in range(8)]).mean(0)
+        return torch.stack([network(x, t) for _ in range(32)]).mean(0)
 
 
 def _random(program: Callable) -> bool:
@@ -768,7 +768,7 @@ _EVAL = hunt(
             Suspect(predict_with_a_flag, True, "a program that sets a flag only"),
             Suspect(predict_too_late, True, "a program that does it too late"),
             Suspect(predict_with_a_seed, True, "a program that fixes the seed"),
-            Suspect(predict_on_average, True, "a program that averages eight calls"),
+            Suspect(predict_on_average, True, "a program that averages 32 calls"),
         ),
         "Give it a network in training mode, with dropout: Tiny() is one. You know "
         "what it should answer.",
@@ -787,7 +787,7 @@ _EVAL = hunt(
                 lambda program: bool(
                     (program(Tiny().train(), torch.ones(100), 2) == 0).any()
                 ),
-                "It looks for zeros. The average of eight calls has none, and is still "
+                "It looks for zeros. The average of 32 calls has none, and is still "
                 "wrong.",
             ),
         },
@@ -821,7 +821,7 @@ _EVAL = hunt(
         ),
         "an average": Mistake(
             predict_on_average,
-            "An average of several calls is closer, and several times as slow.",
+            "An average of many calls is closer, and many times as slow.",
         ),
     },
 )
