@@ -51,7 +51,7 @@ def start() -> Pretrained:
         about.shape, about.channels, about.blocks, about.patch, about.T, CLASSES
     )
     kept = network.load_state_dict(old.network.state_dict(), strict=False)
-    assert kept.missing_keys == ["label.table"] and not kept.unexpected_keys
+    assert kept.missing_keys == ["label.rows"] and not kept.unexpected_keys
     return replace(old, network=network, about=about)
 
 
@@ -63,8 +63,8 @@ def train(model: Pretrained, settings: Settings) -> tuple[torch.nn.Module, float
         load_data("fashion-mnist"),
     )
     ema = copy.deepcopy(network).eval().requires_grad_(False)
-    weights = [p for name, p in network.named_parameters() if name != "label.table"]
-    groups = [{"params": weights}, {"params": [network.label.table]}]
+    weights = [p for name, p in network.named_parameters() if name != "label.rows"]
+    groups = [{"params": weights}, {"params": [network.label.rows]}]
     optimizer = torch.optim.Adam(groups)
     generator = torch.Generator().manual_seed(settings.seed)
     losses, began = [], time.time()

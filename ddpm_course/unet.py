@@ -75,18 +75,18 @@ class TimeEmbedding(nn.Module):
 class LabelEmbedding(nn.Module):
     """A learned vector for each class, and one for no label, -1: (B,) → (B, dim).
 
-    Row 0 of the table belongs to no label, row k + 1 to class k. All start at 0, so
-    that a network with labels begins as the one without them.
+    Row 0 belongs to no label, row k + 1 to class k. All start at 0, so that a network
+    with labels begins as the one without them.
     """
 
     def __init__(self, classes: int, dim: int) -> None:
         super().__init__()
         self.classes = classes
-        self.table = nn.Parameter(torch.zeros(classes + 1, dim))
+        self.rows = nn.Parameter(torch.zeros(classes + 1, dim))
 
     def forward(self, label: Tensor) -> Tensor:
         try:
-            return F.embedding(label + 1, self.table)
+            return F.embedding(label + 1, self.rows)
         except IndexError:  # free on a CPU; a GPU stops with its own error
             raise ValueError(
                 f"label runs from {int(label.min())} to {int(label.max())}, the "

@@ -24,6 +24,7 @@ from ddpm_course.sampling import ddim_step, sample
 from ddpm_course.unet import network_for
 
 FILES = sorted(p for p in pretrained.WEIGHTS.iterdir() if p.suffix not in ("", ".md"))
+BY_CLASS = pretrained.WEIGHTS / "fashion_mnist_by_class.pt"
 
 
 def test_the_files_are_small_and_their_sums_are_recorded():
@@ -220,6 +221,15 @@ def test_a_network_with_labels_keeps_them(tmp_path):
         assert torch.allclose(each, wanted(x, 7), atol=1e-5)
         assert torch.allclose(model.denoiser()(x, 7), told[1], atol=1e-5)
     assert (told[0] - told[1]).abs().max() > 1e-2
+
+
+def test_labels_in_an_order_that_nobody_knows_are_refused(tmp_path):
+    """Older files called the rows a table, with no label last, or first."""
+    content = checkpoints.read(BY_CLASS, pretrained.NETWORK)
+    content["weights"]["label.table"] = content["weights"].pop("label.rows")
+    checkpoints.write(tmp_path / "x.pt", content)
+    with pytest.raises(CheckpointError, match=r"x\.pt has label\.table, .* train it"):
+        pretrained.load_network(tmp_path / "x.pt")
 
 
 def test_files_that_are_no_networks_are_refused(tmp_path):

@@ -279,8 +279,8 @@ def test_a_network_without_classes_is_the_one_that_it_was():
     torch.manual_seed(0)
     labeled = UNet(channels=8, T=9, classes=3)
     before, after = plain.state_dict(), labeled.state_dict()
-    assert [name for name in after if name not in before] == ["label.table"]
-    assert "label.table" not in before and after["label.table"].shape == (4, 32)
+    assert [name for name in after if name not in before] == ["label.rows"]
+    assert "label.rows" not in before and after["label.rows"].shape == (4, 32)
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert parameters(labeled) == parameters(plain) + 4 * 32
 
@@ -299,7 +299,7 @@ def test_a_label_is_added_to_the_time():
     t, shared = torch.tensor([5, 1, 5, 9]), torch.tensor([5]).expand(4)
     plain = UNet(channels=8, T=9)
     plain.load_state_dict(LABELED.state_dict(), strict=False)
-    table = LABELED.label.table
+    table = LABELED.label.rows
     rows = torch.stack([table[1], table[3], table[0], table[2]])
     plain.time.register_forward_hook(lambda layer, given, time: time + rows)
     for times in (t, shared):
@@ -318,7 +318,7 @@ def test_no_label_at_all_means_none_for_each(t):
 def test_each_row_learns_from_its_own_label():
     network = randomize(UNet(channels=8, T=9, classes=3))
     network(IMAGE, NOW, torch.tensor([1, -1])).square().sum().backward()
-    assert (network.label.table.grad.abs().sum(1) > 0).tolist() == [1, 0, 1, 0]
+    assert (network.label.rows.grad.abs().sum(1) > 0).tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_classes_are_counted(classes):
 
 
 def test_network_for_classes():
-    assert network_for((1, 8, 8), 8, classes=3).label.table.shape == (4, 32)
+    assert network_for((1, 8, 8), 8, classes=3).label.rows.shape == (4, 32)
     assert network_for((1, 8, 8), 8).label is None
     with pytest.raises(ValueError, match="classes=3: an MLP takes no labels"):
         network_for((2,), 8, classes=3)

@@ -109,8 +109,14 @@ def load_network(path: Path | str) -> Pretrained:
             about.T,
             about.classes,
         )
+    weights = content["weights" if "weights" in content else "ema"]
+    if "label.table" in weights:
+        raise CheckpointError(
+            f"{path} has label.table, whose rows had another order in some versions: "
+            "train it again, so that row 0 of label.rows belongs to no label"
+        )
     try:
-        network.load_state_dict(content["weights" if "weights" in content else "ema"])
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{path}: {error}") from error
     kind = content["settings"]["kind"]
