@@ -5,6 +5,7 @@ device has no values there, so what follows from it fails or differs.
 """
 
 from copy import deepcopy
+from functools import partial
 
 import matplotlib.pyplot as plt
 import pytest
@@ -12,13 +13,16 @@ import torch
 from helpers import seeded
 
 from ddpm_course import bound, data, metrics, plotting
+from ddpm_course.flows import log_likelihood, straight, transport
 from ddpm_course.forward import q_sample
+from ddpm_course.guidance import classifier_guided, guided, measured
 from ddpm_course.lab import classifier, evaluation, pretrained
 from ddpm_course.lab.datasets import DataSet
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import Denoiser, loss_weight
 from ddpm_course.sampling import ddim_step, sample
 from ddpm_course.schedules import NoiseSchedule, make_schedule
+from ddpm_course.solvers import heun_step, spaced_times
 from ddpm_course.training import Settings, squared_errors, train
 from ddpm_course.trajectories import log_p_path, log_q_marginals, log_ratios
 from ddpm_course.unet import MLP, UNet, time_embedding
@@ -30,6 +34,7 @@ IMAGES = (torch.arange(192).reshape(3, 1, 8, 8) - 96) / 96
 LEVELS = IMAGES.add(1).mul(8).round().div(8).sub(1)  # centers of 17 bins
 LABELS = torch.tensor([0, 1, 2])
 UNET, NETWORK = UNet(channels=8).eval(), MLP(2, 8)
+LABELED = UNet(channels=8, classes=3).eval()
 EYE = classifier.Classifier(classes=3).eval()
 
 
@@ -121,6 +126,27 @@ CALLS = {
     "sample in chunks": lambda: sample(
         half, LINEAR, (3, 2), step=ddim_step, steps=4, chunk=2, generator=seeded()
     ),
+    "spaced_times": lambda: POINTS * sum(spaced_times(LINEAR, 5, "karras")),
+    "sample with Heun": lambda: sample(
+        RING.denoiser(LINEAR),
+        LINEAR,
+        (3, 2),
+        step=partial(heun_step, RING.denoiser(LINEAR)),
+        steps=4,
+        generator=seeded(),
+    ),
+    "transport": lambda: transport(RING.denoiser(LINEAR), LINEAR, POINTS, [1, 9, 20]),
+    "log_likelihood": lambda: log_likelihood(
+        RING.denoiser(LINEAR), LINEAR, POINTS, [1, 9, 20]
+    ),
+    "straight": lambda: straight(LINEAR, POINTS, T)[0],
+    "guided": lambda: guided(half, RING.denoiser(LINEAR), 1.5, times=(1, 9))(POINTS, T),
+    "classifier_guided": lambda: classifier_guided(
+        half, lambda x, t: RING.log_prob_t(LINEAR, x, t), LINEAR
+    )(POINTS, T),
+    "measured": lambda: measured(half, LINEAR, lambda x0: x0 - 1, 1.0)(POINTS, T),
+    "UNet with labels": lambda: LABELED(IMAGES, T),
+    "zero terminal SNR": lambda: make_schedule("cosine", zero_terminal_snr=True).beta,
     "log_p_path": lambda: log_p_path(half, LINEAR, PATH),
     "log_ratios": lambda: log_ratios(half, LINEAR, PATH),
     "log_q_marginals": lambda: log_q_marginals(LINEAR, PATH),
