@@ -5,6 +5,7 @@ notebooks, ``buttons`` leads the reader to them, ``site`` knows the addresses.
 ``folds`` hides proofs and solutions until they are asked for. ``weight`` keeps pages
 light, ``assistive`` within reach of a keyboard and a screen reader. ``meta`` presents
 the site to search engines and lost visitors, ``previews`` what links lead to.
+``live`` makes places for toys, figures that compute in the browser.
 ``letters`` numbers pages that aren't chapters.
 """
 
@@ -22,6 +23,7 @@ from . import (
     buttons,
     folds,
     letters,
+    live,
     meta,
     pages,
     previews,
@@ -37,12 +39,15 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("source", pages.Source)
     app.add_directive("formula", pages.Formula)
     app.add_directive("course-map", pages.CourseMap)
+    app.add_directive("live", live.Live)
+    app.add_node(live.Place, html=(live.visit, live.depart))
     app.add_post_transform(folds.Proofs)
     app.add_post_transform(folds.Solutions)
     app.connect("config-inited", site.check)
     app.connect("config-inited", meta.set_address)
     app.connect("config-inited", weight.slim_mathjax)
     app.connect("env-get-updated", letters.renumber, priority=900)  # after Sphinx
+    app.connect("html-page-context", live.load)  # before buttons.adapt copies the list
     app.connect("html-page-context", buttons.adapt, priority=900)  # after the theme
     app.connect("html-page-context", assistive.mend)
     app.connect("html-page-context", meta.describe)

@@ -105,6 +105,9 @@ def _directive(
         return _solution_link(argument, lookup)
     if name == "course-map":
         return ""
+    if name == "live":
+        place = lookup.page(anchor=f"live-{argument}")
+        return f"{plain(body)}\n\n*[On the page]({place}) you can play with this.*"
     if name == "source":
         argument, links = lookup.source(argument)
         body = f"{body}\n\n{links}"

@@ -1,0 +1,69 @@
+/* The posterior under your hand (chapter 3). */
+// needs: plot controls posterior data/settings
+Live.toy("posterior", (toy) => {
+  const { slider, quantity } = Live.controls;
+  const { name, T, ...parameters } = Live.data.settings.short;
+  const schedule = Live.schedules.make(name, T, parameters);
+  const t = slider(toy, "t", "time t", { min: 1, max: T, value: 8 });
+  const x0 = slider(toy, "x0", "start x_0", { min: -2, max: 2, value: 1, step: 0.05 });
+  const xt = slider(toy, "xt", "now x_t", {
+    min: -2.5,
+    max: 2.5,
+    value: -0.2,
+    step: 0.05,
+  });
+  const plot = new Live.plot.Plot(
+    toy,
+    "Three bell curves over x at t − 1: what x0 says, what x at t says, and the posterior.",
+    { height: 260, xLabel: "x_{t−1}" },
+  );
+  Live.plot.legend(toy, [
+    ["3", "x_0 says (prior)", [8, 3, 2, 3]],
+    ["2", "x_t says (likelihood)", [6, 4]],
+    ["1", "posterior", []],
+  ]);
+  const showOnX0 = quantity(toy, "on_x0", "weight of x_0");
+  const showOnXt = quantity(toy, "on_xt", "weight of x_t");
+  const showMean = quantity(toy, "mean", "mean μ̃_t");
+  const showVariance = quantity(toy, "variance", "variance β̃_t");
+
+  const grid = Float64Array.from({ length: 601 }, (_, i) => -3 + i / 100);
+
+  toy.draw(() => {
+    const mean = Live.posterior.mean(schedule, x0.value, xt.value, t.value);
+    const variance = Live.posterior.variance(schedule, t.value);
+    const [onX0, onXt] = Live.posterior.meanCoefficients(schedule, t.value);
+    const posterior = { mean, variance };
+    const likelihood = Live.posterior.likelihood(schedule, xt.value, t.value);
+    const prior = Live.posterior.prior(schedule, x0.value, t.value);
+    const narrowest = variance > 0 ? posterior : likelihood;
+    const top = 1.2 * Live.posterior.density(narrowest, narrowest.mean);
+    plot.begin([-3, 3], [0, top], { yTicks: false });
+    /** @param {{mean: number, variance: number}} law @param {string} color
+     *  @param {object} options */
+    const bell = (law, color, options) => {
+      if (law.variance > 0) {
+        const heights = grid.map((at) => Live.posterior.density(law, at));
+        plot.curve(grid, heights, color, options);
+      } else {
+        plot.curve([law.mean, law.mean], [0, top], color, options); // a point
+      }
+    };
+    bell(prior, "3", { dash: [8, 3, 2, 3] });
+    bell(likelihood, "2", { dash: [6, 4] });
+    bell(posterior, "1", { fill: variance > 0, width: 2.5 });
+    plot.knob(x0.value, "3");
+    plot.knob(xt.value, "2");
+    showOnX0(onX0);
+    showOnXt(onXt);
+    showMean(mean);
+    showVariance(variance);
+    toy.say(
+      t.value === 1
+        ? "At t = 1 there is nothing left to guess: the posterior is the point x₀, and its variance is 0."
+        : `The posterior is narrower than either opinion: its standard deviation is ${Live.controls.number(Math.sqrt(variance))}.`,
+    );
+  });
+
+  Live.plot.drag(plot, [x0, xt]);
+});

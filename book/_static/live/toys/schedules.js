@@ -1,0 +1,152 @@
+/* Schedule bench (chapter 1): four schedules, their parameters, and what is left at T. */
+// needs: plot controls forward random pictures data/settings
+Live.toy("schedules", (toy) => {
+  const { slider, select, quantity, element, number } = Live.controls;
+  const { settings } = Live.data;
+  const { beta_1, beta_T } = settings.schedules.linear;
+  const { s, max_beta } = settings.schedules.cosine;
+  const { steepness } = settings.schedules.sigmoid;
+  const LOOKS = {
+    linear: { color: "1", dash: [] },
+    quadratic: { color: "4", dash: [8, 5] },
+    cosine: { color: "2", dash: [9, 4, 2, 4] },
+    sigmoid: { color: "3", dash: [12, 3] },
+  };
+
+  const kind = select(toy, "schedule", "schedule", Live.schedules.titles, "linear");
+  const T = slider(toy, "T", "steps T", {
+    min: 10,
+    max: 1000,
+    step: 10,
+    value: settings.T,
+  });
+  const sliders = {
+    beta_1: slider(toy, "beta_1", "β_1", {
+      min: 1e-5,
+      max: 1e-3,
+      value: beta_1,
+      log: true,
+      step: 0.01,
+    }),
+    beta_T: slider(toy, "beta_T", "β_T", {
+      min: 1e-3,
+      max: 0.5,
+      value: beta_T,
+      log: true,
+      step: 0.01,
+    }),
+    steepness: slider(toy, "steepness", "steepness κ", {
+      min: 0,
+      max: 12,
+      value: steepness,
+      step: 0.5,
+    }),
+    s: slider(toy, "s", "offset δ", { min: 0, max: 0.1, value: s, step: 0.002 }),
+    max_beta: slider(toy, "max_beta", "largest β", {
+      min: 0.5,
+      max: 0.999,
+      value: max_beta,
+      step: 0.001,
+    }),
+  };
+
+  Live.plot.legend(
+    toy,
+    Object.entries(LOOKS).map(([name, { color, dash }]) => [color, name, dash]),
+  );
+  const options = { height: 150 };
+  const plots = [
+    new Live.plot.Plot(toy, "β of each step, for four schedules", {
+      ...options,
+      yLabel: "β_t",
+    }),
+    new Live.plot.Plot(toy, "ᾱ over time, for four schedules", {
+      ...options,
+      yLabel: "ᾱ_t",
+    }),
+    new Live.plot.Plot(toy, "logarithm of the SNR over time", {
+      ...options,
+      xLabel: "t / T",
+      yLabel: "log SNR_t",
+    }),
+  ];
+  const strip = element("div", "live-strip");
+  toy.stage.append(strip);
+  const { shape } = Live.data.pictures.photo;
+  const x0 = Live.pictures.values("photo");
+  const eps = Live.random.normal(x0.length, 1);
+  const SHARES = [0, 0.2, 0.4, 0.6, 0.8, 1];
+  const shows = SHARES.map((share) =>
+    Live.pictures.add(
+      strip,
+      `the photograph after ${100 * share} % of the steps`,
+      shape,
+    ),
+  );
+  const showAbar = quantity(toy, "alpha_bar_T", "ᾱ_T");
+  const showAmplitude = quantity(toy, "amplitude", "√ᾱ_T, what x_T keeps of x_0");
+  const showBits = quantity(toy, "prior_bits", "L_T, bits per dimension");
+  const showAll = quantity(toy, "prior_bits_all", "L_T, bits for the photograph");
+
+  toy.draw(() => {
+    const values = Object.fromEntries(
+      Object.entries(sliders).map(([name, control]) => [name, control.value]),
+    );
+    const name = kind.value;
+    const mine = settings.schedules[/** @type {keyof typeof LOOKS} */ (name)];
+    for (const [parameter, control] of Object.entries(sliders)) {
+      control.row.hidden = !(parameter in mine);
+    }
+    const steps = T.value;
+    const all = Object.entries(LOOKS).map(([other, look]) => ({
+      ...look,
+      isMine: other === name,
+      schedule: Live.schedules.make(other, steps, values),
+    }));
+    all.sort((a, b) => Number(a.isMine) - Number(b.isMine));
+    const { schedule } = all[3];
+    const time = Float64Array.from({ length: steps }, (_, i) => (i + 1) / steps);
+    plots[0].begin(
+      [0, 1],
+      [
+        0,
+        1.5 *
+          Math.max(
+            ...(["linear", "quadratic"].includes(name)
+              ? schedule.beta
+              : [values.beta_T]),
+          ),
+      ],
+    );
+    plots[1].begin([0, 1], [0, 1]);
+    plots[2].begin([0, 1], [-12, 10]);
+    for (const { color, dash, isMine, schedule } of all) {
+      const curves = [schedule.beta, schedule.alphaBar, schedule.snr.map(Math.log)];
+      curves.forEach((curve, i) => {
+        const style = { dash, width: isMine ? 3 : 1.25, alpha: isMine ? 1 : 0.6 };
+        plots[i].curve(time, curve.slice(1), color, style);
+      });
+    }
+    SHARES.forEach((share, i) => {
+      const t = Math.round(share * steps);
+      shows[i](Live.forward.qSample(schedule, x0, t, eps), `t = ${t}`);
+    });
+    const abar = schedule.alphaBar[steps];
+    const nats = Live.forward.priorKl(schedule, x0);
+    showAbar(abar);
+    showAmplitude(Math.sqrt(abar));
+    showBits(Live.forward.bitsPerDim(nats, x0.length));
+    showAll(nats / Math.LN2);
+    if (abar > settings.max_final_alpha_bar) {
+      const share = number(100 * Math.sqrt(abar));
+      toy.say(
+        `x_T is not noise: it keeps ${share} % of the picture's amplitude. Use more steps or larger β.`,
+        true,
+      );
+    } else {
+      toy.say(
+        `x_T is noise, for all practical purposes: it keeps ${number(100 * Math.sqrt(abar))} % of the picture's amplitude.`,
+      );
+    }
+  });
+});

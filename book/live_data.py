@@ -1,0 +1,80 @@
+"""Writes what the living pages take from the package: settings and pictures.
+
+``python book/live_data.py`` writes ``_static/live/data/*.js``; a test compares them
+with the package. A toy that needs more gets a function here, listed in ``FILES``.
+"""
+
+import inspect
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from ddpm_course import data, schedules
+
+FOLDER = Path(__file__).parent / "_static" / "live" / "data"
+
+#: The process of chapter 3, whose steps are large enough to see.
+SHORT = {"name": "linear", "T": 20, "beta_1": 5e-3, "beta_T": 0.5}
+
+
+def settings() -> dict:
+    """Parameters of the schedules, as the package has them."""
+
+    def defaults(function: Callable) -> dict:
+        given = inspect.signature(function).parameters.values()
+        return {p.name: p.default for p in given if p.default is not p.empty}
+
+    return {
+        "T": defaults(schedules.make_schedule)["T"],
+        "schedules": {name: defaults(f) for name, f in schedules.SCHEDULES.items()},
+        "max_final_alpha_bar": schedules.MAX_FINAL_ALPHA_BAR,
+        "short": SHORT,
+    }
+
+
+def pictures() -> dict:
+    """A photograph and clothes: 8-bit values, channels first, in base64."""
+    clothes = data.fashion_mnist_held_out()
+    return {
+        "photo": _picture("photograph", data.photo(96)),
+        "boot": _picture("boot", clothes[0]),
+        "pullover": _picture("pullover", clothes[1]),
+        "trousers": _picture("trousers", clothes[2]),
+        "sneaker": _picture("sneaker", clothes[9]),
+    }
+
+
+def _picture(title: str, image: torch.Tensor) -> dict:
+    pixels = ((image + 1) * 127.5).round().to(torch.uint8)
+    text = b64encode(pixels.numpy().tobytes()).decode()
+    return {"title": title, "shape": list(image.shape), "bytes": text}
+
+
+#: Each becomes ``Live.data.NAME`` in ``data/NAME.js``.
+FILES: dict[str, Callable[[], dict]] = {"settings": settings, "pictures": pictures}
+#: Types for the checker, where it should not infer them.
+TYPES = {"pictures": "Record<string, {title: string, shape: number[], bytes: string}>"}
+
+
+def script(name: str) -> str:
+    """The text of ``data/NAME.js``."""
+    made = json.dumps(FILES[name](), indent=1, ensure_ascii=False)
+    kind = f"/** @type {{{TYPES[name]}}} */\n" if name in TYPES else ""
+    opening = f"// needs: live\n// Made by book/live_data.py.\n{kind}"
+    return f"{opening}Live.data.{name} = {made};\n"
+
+
+def main() -> None:
+    """Write the files."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        path = FOLDER / f"{name}.js"
+        path.write_text(script(name), encoding="utf-8", newline="\n")
+        print(path.name, f"{path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
