@@ -21,7 +21,7 @@ from planted import PLANTED, TESTS
 ROOT = Path(__file__).parent.parent
 
 
-def planted(path: str, text: str, old: str, new: str) -> str | None:
+def with_error(path: str, text: str, old: str, new: str) -> str | None:
     """The file with the error in it; None unless ``old`` stands there once."""
     if not path.endswith(".ipynb"):
         return text.replace(old, new) if text.count(old) == 1 else None
@@ -38,18 +38,27 @@ def is_noticed(copy: Path, kind: str, path: str, old: str, new: str) -> bool | N
     """Whether a test fails with the error planted; None where it does not apply."""
     file = copy / path
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    changed = planted(path, text, old, new)
+    changed = with_error(path, text, old, new)
     if changed is None:
         return None
-    tests = [test for test in TESTS[kind].split() if (copy / test).exists()]
     file.write_text(changed, encoding="utf-8")
     try:
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", *tests]
-        environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-        run = subprocess.run(command, cwd=copy, env=environment, capture_output=True)
+        return fails(copy, kind)
     finally:
         file.write_text(text, encoding="utf-8")
-    return run.returncode != 0  # also if the tests cannot even be collected
+
+
+def fails(copy: Path, kind: str) -> bool:
+    """Whether one of the tests of this kind fails; none fails where there are none."""
+    tests = [test for test in TESTS[kind].split() if (copy / test).exists()]
+    if not tests:
+        return False
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", *tests]
+    environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, cwd=copy, env=environment, capture_output=True)
+    if run.returncode not in (0, 1, 2):  # 2: an error stops the collection
+        raise RuntimeError(f"pytest ran no test of {kind}: {run.stdout.decode()}")
+    return run.returncode != 0
 
 
 def main() -> None:
@@ -66,6 +75,8 @@ def main() -> None:
         tar = subprocess.run(archive, cwd=ROOT, check=True, capture_output=True)
         subprocess.run(["tar", "-x"], cwd=folder, input=tar.stdout, check=True)
         for kind in kinds:
+            if fails(Path(folder), kind):
+                raise SystemExit(f"{kind}: a test fails without any error planted")
             for path, old, new in PLANTED[kind][:: arguments.every]:
                 result = is_noticed(Path(folder), kind, path, old, new)
                 found[kind, result] += 1
