@@ -10,7 +10,8 @@ from pathlib import Path
 
 from wrong_answers import wrong_answers
 
-from ddpm_course.exercises import CHAPTERS, in_chapter
+from ddpm_course.equations import CHAPTERS
+from ddpm_course.exercises import in_chapter
 from ddpm_course.exercises.checker import Exercise, judge
 
 FILE = Path(__file__).parent.parent / "CONTRIBUTING.md"

@@ -11,6 +11,7 @@ import pytest
 import sympy as sp
 import torch
 from accepted_answers import ACCEPTED
+from every_exercise import examine, start_anew
 from witnesses import PAGES, cells
 
 from ddpm_course import parameterization, posterior, schedules
@@ -37,10 +38,9 @@ from ddpm_course.exercises import (
     find,
     in_chapter,
     reference,
-    session,
     use,
 )
-from ddpm_course.exercises.checker import Exercise, Mistake, examine
+from ddpm_course.exercises.checker import Exercise, Mistake
 from ddpm_course.exercises.values import agree, evaluate
 from ddpm_course.forward import q_sample, q_step
 from ddpm_course.oracle import GaussianMixture
@@ -77,7 +77,7 @@ def hints(exercise: Exercise) -> list[str]:
 @pytest.fixture(autouse=True)
 def fresh_session():
     """No attempt yet."""
-    session.ATTEMPTS.clear()
+    start_anew()
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_strict_mode_raises_what_is_printed(exercise, capsys, monkeypatch):
     monkeypatch.setenv("DDPM_STRICT", "1")
     check(exercise.number, exercise.reference)  # a right answer raises nothing
     assert ": correct." in said(capsys)
-    session.ATTEMPTS.clear()
+    start_anew()
     for answer, text in zip(answers, printed, strict=True):
         with pytest.raises(AssertionError) as raised:
             check(exercise.number, answer)
@@ -281,13 +281,13 @@ ODD = {
 def test_checker_never_raises(exercise, capsys):
     for name, odd in ODD.items():
         check(exercise.number, odd)
-        text = said(capsys)
+        text = said(capsys).partition(" Import it first:")[0]
         assert text.startswith(f"{exercise.number}: not yet. "), name
         assert text.endswith((".", "?")) or "raises" in text, name
         assert "Traceback" not in text, name
 
 
-@pytest.mark.parametrize("number", ["9.9", "1.99", "", "x", None, 1, [], 1.25])
+@pytest.mark.parametrize("number", ["9.9", "1.x", "", "x", None, 1, []])
 def test_unknown_number_names_the_known_ones(number, capsys, monkeypatch):
     check(number, 1)
     text = said(capsys)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from every_exercise import SYMBOLIC, each_function
+from every_exercise import SYMBOLIC, each_function, examine
 
 from ddpm_course.equations import (
     NOTATION,
@@ -27,7 +27,6 @@ from ddpm_course.equations import (
     z,
 )
 from ddpm_course.exercises import find, reference
-from ddpm_course.exercises.checker import examine
 
 
 def right(number, answer) -> bool:
@@ -230,6 +229,25 @@ def test_other_spellings_and_strangers():
     assert right("2.4", sp.Symbol("beta_tilde_t") + (mu_tilde - mu_theta) ** 2)
     assert "no symbol sigma:" in said("7.3", sp.Symbol("sigma") * z + eps_hat)
     assert "no function f:" in said("1.1", sp.Function("f")(beta_t))
+
+
+# --- integers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["2.5", "3.2"])
+@pytest.mark.parametrize("value", [0, 3])
+def test_a_wrong_integer_is_not_blamed_on_its_dtype(number, value):
+    text = said(number, lambda *arguments: value)
+    assert "dtype" not in text
+    assert find(number).hint in text
+
+
+@pytest.mark.parametrize("cut", [torch.round, torch.trunc])
+def test_a_right_answer_cut_to_integers_is_told_of_its_dtype(cut):
+    def answer(*arguments):
+        return cut(reference("1.2")(*arguments)).long()
+
+    assert "dtype int64, which holds only whole numbers" in said("1.2", answer)
 
 
 # --- what an answer is made of ----------------------------------------------------

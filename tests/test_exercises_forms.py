@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 import torch
 from catch_rate import HEAD, caught, row, written
-from every_exercise import ALL, FUNCTIONS, SYMBOLIC
+from every_exercise import ALL, FUNCTIONS, SYMBOLIC, examine
 from exercise_inputs import INPUTS, inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from wrong_answers import same_expression, wrong_answers
 
 from ddpm_course import equations as eq
 from ddpm_course.exercises import find
-from ddpm_course.exercises.checker import examine, judge
+from ddpm_course.exercises.checker import judge
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
-from every_exercise import ALL, each_expression, each_function
+from every_exercise import ALL, each_expression, each_function, examine, start_anew
 from witnesses import PAGES as FILES
 from witnesses import cells
 
 from ddpm_course import exercises
 from ddpm_course.equations import (
+    LEDGER,
     NOTATION,
     T,
     abar_t,
@@ -41,26 +42,26 @@ from ddpm_course.exercises import (
     session,
     solution,
     solutions,
+    use,
 )
-from ddpm_course.exercises.checker import examine
 from ddpm_course.exercises.literals import literal
 from ddpm_course.exercises.time_limit import TimeUp, within
 
 
 @pytest.fixture(autouse=True)
 def fresh_session():
-    session.ATTEMPTS.clear()
+    start_anew()
 
 
-def spoiled(x):
+def spoiled(x, by=0.5):
     """Neither right nor right up to a factor."""
     x = torch.as_tensor(x, dtype=torch.float64)
-    return x * 1.25 + x.abs().sqrt() + 0.5
+    return x * 1.25 + x.abs().sqrt() + by
 
 
-def wrong(exercise):
-    """An answer that no known mistake gives."""
-    return lambda *arguments: spoiled(exercise.reference(*arguments))
+def wrong(exercise, by=0.5):
+    """An answer that no known mistake gives, another one for each number."""
+    return lambda *arguments: spoiled(exercise.reference(*arguments), by)
 
 
 # --- the smallest failing case ----------------------------------------------------
@@ -219,16 +220,15 @@ def lines(capsys) -> str:
 
 def test_help_grows_with_the_attempts(capsys):
     exercise = find("3.2")
-    answer = wrong(exercise)
     said = []
-    for _ in range(4):
-        check("3.2", answer)
+    for attempt in range(1, 5):
+        check("3.2", wrong(exercise, attempt))
         said.append(lines(capsys))
     assert exercise.hint in said[0]
     assert "It is wrong in all 8 trials." in said[1]
     assert "torch.tensor([0.0, 0.1, 0.2])" in said[2]
     more = 'For more help run hint("3.2").'
-    assert all(more in text and "solution" not in text for text in said[:2])
+    assert all(more in text and "solution(" not in text for text in said[:2])
     for text in said[2:]:
         assert "03_posterior_mean.html#ex-3-2" in text
         assert 'solution("3.2")' in text
@@ -242,10 +242,66 @@ def test_a_level_can_be_asked_for(level, capsys):
     assert " ".join(expected.split()) in lines(capsys)
 
 
-@pytest.mark.parametrize("level", [0, 4, "2", None, [], float("nan")])
-def test_a_level_that_is_none_is_not_an_error(level, capsys):
+NO_LEVELS = [0, 4, "2", [], float("nan"), torch.tensor([1, 2])]
+
+
+@pytest.mark.parametrize("level", NO_LEVELS, ids=str)
+def test_a_level_that_is_none_names_the_three(level, capsys):
     check("3.2", wrong(find("3.2")), hint=level)
-    assert find("3.2").hint in lines(capsys)
+    said = lines(capsys)
+    assert find("3.2").hint in said
+    assert "no such level of help: the levels are 1, 2 and 3." in said
+    hint("3.2", level)
+    assert "the levels are 1, 2 and 3." in lines(capsys)
+    hint("3.2")
+    assert "the levels" not in lines(capsys)
+
+
+def test_neither_named_mistakes_nor_the_same_answer_raise_the_level(capsys):
+    exercise = find("3.2")
+    for _ in range(2):
+        for mistake in exercise.mistakes.values():
+            check("3.2", mistake.answer)
+        for _ in range(3):
+            check("3.2", wrong(exercise))
+    assert "trials" not in lines(capsys)
+    check("3.2", wrong(exercise, 1))
+    assert "wrong in all 8 trials" in lines(capsys)
+    check("3.2", wrong(exercise))  # an old one
+    check("3.2", wrong(exercise, 2))
+    assert "expected: " in lines(capsys)
+
+
+def test_the_same_answer_keeps_the_level_that_you_asked_for(capsys):
+    check("3.2", wrong(find("3.2")))
+    hint("3.2")
+    lines(capsys)
+    check("3.2", wrong(find("3.2")))
+    assert "wrong in all 8 trials" in lines(capsys)
+
+
+def test_a_hunt_goes_through_the_levels_too(capsys):
+    repair = reference("F.4")[1]
+    for by, sentence in enumerate(["look at your repair", "trials", "expected: "]):
+        check("F.4", (..., lambda *a, by=by: spoiled(repair(*a), by + 1)))
+        assert sentence in lines(capsys)
+
+
+def test_the_import_is_shown_once(capsys):
+    check("3.2", wrong(find("3.2")))
+    line = "\n    from ddpm_course.exercises import hint, solution\n"
+    assert line in capsys.readouterr().out
+    check("3.3", wrong(find("3.3")))
+    assert "import" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("number", "meant"),
+    [("F11", "F.11"), ("f.3", "F.3"), ("1,2", "1.2"), ("12", "1.2"), (" 3.2", "3.2")],
+)
+def test_a_slip_in_the_number_gets_the_number_that_is_meant(number, meant, capsys):
+    check(number, 1)
+    assert lines(capsys).endswith(f'no such exercise. Did you mean "{meant}"?')
 
 
 def test_a_known_mistake_is_named_at_once_and_links_the_solution_later(capsys):
@@ -286,6 +342,11 @@ def test_hint_goes_one_level_on(capsys):
         assert sentence in lines(capsys)
     hint("3.2", 2)
     assert "wrong in all 8 trials" in lines(capsys)
+    check("3.2", reference("3.2"))
+    lines(capsys)
+    for level in (None, 3):
+        hint("3.2", level)
+        assert lines(capsys) == ('3.2: you have solved it. solution("3.2") shows ours.')
     hint("9.9")
     assert "there is no such exercise" in lines(capsys)
 
@@ -293,8 +354,37 @@ def test_hint_goes_one_level_on(capsys):
 def test_what_an_expression_should_depend_on(capsys):
     says = examine(find("4.2"), abar_t / (1 - beta_t) + NOTATION["D"].symbol, 2)[1]
     assert "does not depend on sigma_t." in says
-    assert "depends on D, and should not." in says
+    assert "depends on D, and should not: " in says
+    says = says.partition("it can be written with")[0]
     assert "abar" not in says  # by the recursion it depends on the same
+
+
+@pytest.mark.parametrize(
+    ("number", "enough"),
+    [("3.4", "alpha(1), alpha(2), alpha(3)"), ("8.1", "tau_t")],
+)
+def test_a_foreign_symbol_is_named_with_those_that_are_enough(number, enough):
+    says = examine(find(number), abar_t, 2)[1]
+    assert says.endswith(
+        f"Yours depends on abar_t, and should not: it can be written with {enough}."
+    )
+
+
+def test_no_text_names_a_label_of_the_ledger():
+    """A student sees numbers of equations, and no labels."""
+    labels = [label for label in LEDGER if "-" in label]
+    assert len(labels) > 50
+    for exercise in ALL:
+        hints = [mistake.hint for mistake in exercise.mistakes.values()]
+        for text in (exercise.meaning, exercise.hint, *hints):
+            words = set(re.findall(r"[\w-]+", text))
+            assert not words & set(labels), (exercise.number, text)
+
+
+def test_the_equation_that_8_2_points_at_has_that_number():
+    text = "\n".join(cell.source for cell in cells(FILES["8"], "markdown"))
+    labels = re.findall(r"^\$\$ \((.*)\)$", text, re.MULTILINE)
+    assert f"(8.{labels.index('x0-from-flow') + 1})" in find("8.2").hint
 
 
 def test_where_an_expression_is_right():
@@ -320,6 +410,33 @@ def test_the_solution_comes_after_three_attempts(capsys):
     assert "there is no such exercise" in lines(capsys)
 
 
+@pytest.mark.parametrize("show", [lambda: hint("3.2", 3), lambda: check_at_3()])
+def test_a_link_to_the_solution_keeps_its_promise(show, capsys):
+    check("3.2", wrong(find("3.2")))
+    solution("3.2")
+    assert "after 2 more" in lines(capsys)
+    show()
+    assert 'or in solution("3.2").' in lines(capsys)
+    solution("3.2")
+    assert "def posterior_variance(beta" in capsys.readouterr().out
+
+
+def check_at_3():
+    check("3.2", wrong(find("3.2")), hint=3)
+
+
+@pytest.mark.parametrize(
+    "record", [{"tries": 3, "solved": False}, {"tries": 1, "solved": True}]
+)
+def test_a_solution_is_open_after_a_restart_too(record, kept, capsys):
+    kept.parent.mkdir()
+    kept.write_text(json.dumps({"3.2": record, "3.3": {"tries": 2, "solved": False}}))
+    solution("3.2")
+    assert "def posterior_variance(beta" in capsys.readouterr().out
+    solution("3.3")
+    assert "after 1 more wrong answer, or" in lines(capsys)
+
+
 @pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.number)
 def test_a_printed_solution_is_right(exercise, capsys):
     """What solution prints, run as code, is accepted."""
@@ -343,12 +460,12 @@ def test_a_printed_solution_is_right(exercise, capsys):
 
 
 def find_module(exercise) -> str:
-    return f"ddpm_course.exercises.{GROUPS[exercise.number.partition('.')[0]]}"
+    return f"ddpm_course.exercises.{GROUPS[exercise.number.partition('.')[0]].module}"
 
 
 def test_the_links_lead_to_the_pages_of_the_book():
     stems = {group: path.stem for group, path in FILES.items()}
-    assert stems.items() <= solutions.PAGES.items()
+    assert stems == {name: group.page for name, group in GROUPS.items()}
     for exercise in ALL:
         page, _, label = solutions.link(exercise.number).partition("#")
         label = label.partition(",")[0]
@@ -412,6 +529,55 @@ def test_an_answer_that_takes_too_long_is_stopped(number, answer, capsys):
     assert "correct" in lines(capsys)
 
 
+@pytest.mark.parametrize("seconds", [None, "20", 0, -1, float("nan"), [], 2j])
+def test_seconds_that_are_none_are_refused_in_a_sentence(seconds, capsys):
+    check("1.5", 260, seconds=seconds)
+    assert lines(capsys) == (
+        "1.5: not judged: seconds must be a number above 0, such as 20."
+    )
+
+
+def test_one_clock_runs_for_both_parts_of_a_hunt(capsys, monkeypatch):
+    experiment, repair = reference("F.4")
+    check("F.4", (experiment, endless), seconds=0.5)
+    assert "longer than 0.5 seconds, so it was stopped" in lines(capsys)
+    clocks = []
+
+    def clock(seconds, call):
+        clocks.append(seconds)
+        return call()
+
+    monkeypatch.setattr(exercises.checker, "within", clock)
+    check("F.4", (experiment, repair), seconds=600)
+    assert clocks == [600]
+    assert "correct" in lines(capsys)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_later_cells_do_with_an_answer_is_tried_in_time_and_guarded(capsys):
+    def hangs_on_images(alpha_bar, x_t, x0_hat, t, s):
+        return (
+            endless()
+            if x_t.ndim == 4
+            else reference("7.5")(alpha_bar, x_t, x0_hat, t, s)
+        )
+
+    def exits_on_images(alpha_bar, x_t, x0_hat, t, s):
+        return (
+            sys.exit()
+            if x_t.ndim == 4
+            else reference("7.5")(alpha_bar, x_t, x0_hat, t, s)
+        )
+
+    for answer, sentence in (
+        (hangs_on_images, "takes too long there"),
+        (exits_on_images, "there yours raises SystemExit"),
+    ):
+        assert use("7.5", answer, seconds=2) is reference("7.5")
+        said = lines(capsys)
+        assert "7.5: correct." in said and sentence in said
+
+
 def test_in_another_thread_too(capsys):
     thread = threading.Thread(target=lambda: check("1.2", endless, seconds=0.3))
     thread.start()
@@ -467,7 +633,6 @@ def kept(tmp_path, monkeypatch):
     """The file of the progress, in a folder that isn't there yet."""
     file = tmp_path / "new" / "progress.json"
     monkeypatch.setenv("DDPM_PROGRESS", str(file))
-    monkeypatch.setattr(exercises.record, "_kept_in_memory", {})
     return file
 
 
@@ -512,15 +677,52 @@ def test_the_picture_shows_every_exercise(kept):
     assert max(right) < 325  # where the words begin
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"1.1": 3}', '{"1.1": {}}', "\0"])
+DAMAGE = ["", "{", "[]", '{"1.1": 3}', '{"1.1": {}}', "\0", "[" * 10**5]
+DAMAGE += ['{"1.1": {"tries": 1e999, "solved": true}}']
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda text: text[:20])
 def test_a_damaged_file_is_put_aside(damage, kept, capsys):
     kept.parent.mkdir()
-    kept.write_text(damage)
-    assert "0 solved" in str(progress())
+    for n in (1, 2):
+        kept.write_text(damage + " " * n)
+        assert "0 solved" in str(progress())
+        assert f"it is now in {kept.with_suffix(f'.damaged-{n}')}." in lines(capsys)
+        check("1.1", reference("1.1"))
+        assert "damaged" not in (text := lines(capsys))
+        assert "correct" in text
+        assert json.loads(kept.read_text()).keys() == {"1.1"}
+    for n in (1, 2):  # neither overwrites the other
+        assert kept.with_suffix(f".damaged-{n}").read_text() == damage + " " * n
+
+
+def test_a_deleted_file_starts_anew(kept, capsys):
     check("1.1", reference("1.1"))
-    assert "correct" in lines(capsys)
-    assert json.loads(kept.read_text()).keys() == {"1.1"}
-    assert kept.with_suffix(".damaged").read_text() == damage
+    kept.unlink()
+    assert "0 solved, 0 tried" in str(progress())
+    solution("1.1")
+    assert "after 3 more wrong answers" in lines(capsys)
+    check("1.2", reference("1.2"))
+    assert json.loads(kept.read_text()).keys() == {"1.2"}
+
+
+def test_what_could_not_be_written_shows_and_is_written_later(kept, monkeypatch):
+    check("1.1", 0)
+    write = exercises.record._write
+
+    def full(file, record):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(exercises.record, "_write", full)
+    check("1.1", reference("1.1"))
+    assert "1 solved, 0 tried" in str(progress())
+    assert json.loads(kept.read_text())["1.1"] == {"tries": 1, "solved": False}
+    monkeypatch.setattr(exercises.record, "_write", write)
+    check("1.2", reference("1.2"))
+    assert json.loads(kept.read_text()) == {
+        "1.1": {"tries": 2, "solved": True},
+        "1.2": {"tries": 1, "solved": True},
+    }
 
 
 @pytest.mark.parametrize("name", ["blocked/progress.json", "folder"])
@@ -536,7 +738,6 @@ def test_a_file_that_cannot_be_written_is_no_traceback(name, kept, monkeypatch, 
 
 def test_without_a_home_nothing_is_kept(monkeypatch, capsys):
     monkeypatch.delenv("DDPM_PROGRESS")
-    monkeypatch.setattr(exercises.record, "_kept_in_memory", {})
 
     def homeless():
         raise RuntimeError("Could not determine home directory.")
@@ -565,5 +766,5 @@ def test_two_programs_do_not_tear_the_file(kept):
     )
     both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
-    assert len(json.loads(kept.read_text())) == 200
+    assert json.loads(kept.read_text())["199"]["solved"]
     assert [p.name for p in kept.parent.iterdir()] == ["progress.json"]

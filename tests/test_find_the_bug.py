@@ -8,14 +8,13 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from every_exercise import examine, start_anew
 from helpers import LINEAR
 from witnesses import PAGES, cells
 
 from ddpm_course import posterior, sampling, schedules, training
 from ddpm_course.exercises import find, find_the_bug, in_chapter, reference, solution
-from ddpm_course.exercises.checker import examine
 from ddpm_course.exercises.hunt import EXAMPLE, Suspect, says
-from ddpm_course.exercises.session import ATTEMPTS
 from ddpm_course.oracle import GaussianMixture
 
 ALL = list(in_chapter("F").values())
@@ -264,7 +263,7 @@ def test_a_check_is_told_the_worst_denoiser_that_it_passes(check, passed):
 
 
 def test_the_solution_shows_both_functions(capsys):
-    ATTEMPTS.clear()
+    start_anew()
     examine(find("F.4"), ...)
     from ddpm_course.exercises import check
 

@@ -7,12 +7,15 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from ddpm_course.__main__ import main
-from ddpm_course.lab.grading import Grade, table
+from ddpm_course.lab.grading import _CHECKS, Grade, table
 
 RIGHT = 'check("1.1", sp.sqrt(1 - beta_t))'
 HEAD = """import sympy as sp
 from ddpm_course.equations import beta_t
 from ddpm_course.exercises import check"""
+
+#: A path that the environment names.
+OS = "import os, pathlib\npathlib.Path(os.environ"
 
 pytestmark = pytest.mark.filterwarnings(
     # the client that runs a kernel speaks of its own deprecations
@@ -32,12 +35,15 @@ def test_a_folder_of_notebooks_becomes_a_table(tmp_path, capsys):
     hand_in(folder / "all.ipynb", RIGHT, 'check("2.1", 3)', 'check("6.5", ...)')
     hand_in(folder / "fails.ipynb", "1 / 0", RIGHT)
     hand_in(folder / "sleeps.ipynb", RIGHT, "while True: pass", 'check("2.1", ...)')
+    hand_in(folder / "hides.ipynb", RIGHT, f"{OS}['DDPM_PROGRESS']).write_text('[]')")
+    hand_in(folder / "blocks.ipynb", f"{OS}['DDPM_PROGRESS']).mkdir()", RIGHT)
     (folder / "torn.ipynb").write_text("{", encoding="utf-8")
     command = ["grade", str(folder), "--out", str(out), "--seconds", "20"]
     assert main(command) == 0
     with out.open(encoding="utf-8") as file:
         rows = {row["notebook"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["all.ipynb", "fails.ipynb", "sleeps.ipynb", "torn.ipynb"]
+    names = ["all", "blocks", "fails", "hides", "sleeps", "torn"]
+    assert list(rows) == [f"{name}.ipynb" for name in names]
 
     def states(name):
         return [rows[name][key] for key in ("solved", "of", "1.1", "2.1", "6.5")]
@@ -50,6 +56,9 @@ def test_a_folder_of_notebooks_becomes_a_table(tmp_path, capsys):
     assert rows["fails.ipynb"]["trouble"] == "ZeroDivisionError: division by zero"
     assert rows["sleeps.ipynb"]["trouble"] == "a cell took longer than 20 seconds"
     assert rows["torn.ipynb"]["trouble"].startswith("not a notebook")
+    for name in ("hides.ipynb", "blocks.ipynb"):
+        assert states(name)[:3] == ["0", "1", "open"] and rows[name]["trouble"]
+    assert "progress file is lost or changed" in rows["hides.ipynb"]["trouble"]
     assert "all.ipynb: 1 of 3 solved" in capsys.readouterr().err
 
     assert main(command) == 1  # nothing is overwritten unasked
@@ -70,3 +79,8 @@ def test_columns_stand_in_the_order_of_the_course():
     head, *rows = csv.reader(table(grades).splitlines())
     assert head == ["notebook", "solved", "of", "2.9", "2.10", "10.2", "B.1", "trouble"]
     assert rows[1] == ["b", "1", "2", "solved", "open", "", "", ""]
+
+
+def test_what_counts_as_a_check():
+    code = '# check("1.9", a)\ncheck("1.1", a)\nx = use("B.2", f)  # check("1.8", a)'
+    assert _CHECKS.findall(code) == ["1.1", "B.2"]

@@ -8,18 +8,16 @@ well-known mistakes, with a hint for every mistake. A chapter is loaded when you
 one of its exercises.
 """
 
+import difflib
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ddpm_course.equations import CHAPTERS
 from ddpm_course.exercises import record, session
-from ddpm_course.exercises.checker import Exercise, judge
-
-#: The module of each group of exercises: chapters have numbers, other pages letters.
-GROUPS = {str(chapter): f"chapter_{chapter}" for chapter in CHAPTERS}
-GROUPS |= {"B": "build", "F": "find_the_bug"}
+from ddpm_course.exercises.checker import Exercise, Verdict, judge
+from ddpm_course.exercises.solutions import GROUPS
 
 
 def check(
@@ -27,9 +25,9 @@ def check(
 ) -> None:
     """Print whether an answer is right, or a hint.
 
-    A well-known mistake is named at once. For any other wrong answer, the first attempt
-    gets a nudge, the second something specific, and the third the smallest case in
-    which the answer fails, with the place of the solution.
+    A well-known mistake is named at once. Of any other wrong answers, the first gets a
+    nudge, the second something specific, and the third the smallest case in which it
+    fails, with the place of the solution. The same answer again gets the same again.
 
     Args:
         number: The number of the exercise, such as "1.2".
@@ -62,33 +60,31 @@ def use(
         AssertionError: As ``check`` does.
         KeyError: If there is no such exercise.
     """
-    if not _tell(number, answer, hint, seconds):
+    verdict = _tell(number, answer, hint, seconds)
+    if verdict.state != "right":
         print("Going on with ours until yours is right.")
-    elif unfit := find(number).unfit(answer):
-        print(session.wrapped(f"Going on with ours: {unfit}."))
+    elif verdict.unfit:
+        print(session.wrapped(f"Going on with ours: {verdict.unfit}."))
     else:
         print("Going on with your own.")
         return answer
     return reference(number)
 
 
-def _tell(number: str, answer: Any, level: int | None, seconds: float) -> bool:
+def _tell(number: str, answer: Any, hint: int | None, seconds: float) -> Verdict:
     """Print whether an answer is right, or a hint; in strict mode raise that."""
-    correct = False
     try:
         exercise = find(number)
-        verdict = judge(exercise, answer, seconds)
-        correct = verdict.state == "right"
-        text = session.answer_to(exercise, verdict, level)
-        if correct or verdict.wrong:
-            record.note(exercise.number, correct)
     except KeyError as error:
-        text = error.args[0]
+        verdict, text = Verdict("open"), error.args[0]
+    else:
+        verdict = judge(exercise, answer, seconds)
+        text = session.answer_to(exercise, verdict, hint)
     text = session.wrapped(text)
-    if os.environ.get("DDPM_STRICT") == "1" and not correct:
+    if os.environ.get("DDPM_STRICT") == "1" and verdict.state != "right":
         raise AssertionError(text)
     print(text)
-    return correct
+    return verdict
 
 
 def hint(number: str, level: int | None = None) -> None:
@@ -149,19 +145,24 @@ def reference(number: str) -> Any:
 
 
 def find(number: str) -> Exercise:
-    """The exercise with this number. Raises KeyError, listing the known ones."""
+    """The exercise with this number. Raises KeyError, naming those that are near."""
     group = str(number).partition(".")[0]
     exercises = in_chapter(group) if group in GROUPS else {}
     if str(number) not in exercises:
-        known = ", ".join(n for group in GROUPS for n in in_chapter(group))
-        raise KeyError(
-            f"{number}: there is no such exercise. Write the number as a string, "
-            f"one of {known}."
-        )
+        raise KeyError(f"{number}: there is no such exercise. {_meant(str(number))}")
     return exercises[str(number)]
+
+
+def _meant(number: str) -> str:
+    """Which exercise may be meant by a number that is none."""
+    known = [n for group in GROUPS for n in in_chapter(group)]
+    usual = re.sub("[^0-9A-Z]+", ".", number.upper())
+    if near := difflib.get_close_matches(usual, known, n=1, cutoff=0.8):
+        return f'Did you mean "{near[0]}"?'
+    return f"Write the number as a string, one of {', '.join(known)}."
 
 
 def in_chapter(chapter: int | str) -> dict[str, Exercise]:
     """The exercises of a chapter, or of a page with a letter, by number."""
-    module = import_module(f"ddpm_course.exercises.{GROUPS[str(chapter)]}")
+    module = import_module(f"ddpm_course.exercises.{GROUPS[str(chapter)].module}")
     return {exercise.number: exercise for exercise in module.EXERCISES}

@@ -87,8 +87,8 @@ _VELOCITIES = Exercise(
     reference=_SUM**2,
     meaning="It is 1 at both ends and 2 in the middle, where image and noise are "
     "equal: flow matching is nearly the training on v.",
-    hint="Write both errors as errors of the image: solve x0-from-v and x0-from-flow "
-    "for them. Only what stands in front of the velocity matters.",
+    hint="Write both errors as errors of the image, by the equation for x_0 from v "
+    "(chapter 4) and by (8.11). Only what stands in front of the velocity matters.",
     mistakes={
         "not squared": Mistake(
             _SUM,
@@ -114,7 +114,7 @@ _VELOCITIES = Exercise(
         ),
         "a minus": Mistake(
             (sp.sqrt(abar_t) - sp.sqrt(1 - abar_t)) ** 2,
-            "The sign in the middle: look at the denominator of x0-from-flow.",
+            "The sign in the middle: look at the denominator in (8.11).",
         ),
         "from the noise": Mistake(
             _SUM**2 / abar_t,

@@ -6,8 +6,9 @@ same as that mistake.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from ddpm_course.exercises import diagnosis
@@ -70,10 +71,15 @@ class Verdict:
             or "unknown" (any other wrong answer).
         say: The text for a level of help: 1 a nudge, 2 something specific, 3 the
             smallest failing case. Only what is unknown has more than one text.
+        values: What an unknown answer evaluates to: the same answer, run again, has
+            the same.
+        unfit: Why later cells can't go on with a right answer, or "".
     """
 
     state: str
-    say: Callable[[int], str]
+    say: Callable[[int], str] = lambda level: ""
+    values: Hashable = None
+    unfit: str = ""
 
     @property
     def wrong(self) -> bool:
@@ -93,42 +99,63 @@ def judge(exercise: Exercise, answer: Any, seconds: float = 20.0) -> Verdict:
     Returns:
         The verdict.
     """
+    if not isinstance(seconds, Real) or not seconds > 0:
+        sentence = "not judged: seconds must be a number above 0, such as 20."
+        return Verdict("open", lambda level: sentence)
     try:
-        return within(seconds, lambda: _judge(exercise, answer))
-    except Trouble as trouble:
-        sentence = str(trouble)
+        return within(seconds, lambda: weigh(exercise, answer))
     except TimeUp:
-        sentence = (
+        return named(
             f"your answer takes longer than {seconds:g} seconds, so it was stopped. "
             "Is there a loop that never ends, or an expression that never simplifies?"
         )
+
+
+def weigh(exercise: Exercise, answer: Any) -> Verdict:
+    """Judge an answer without a time limit. Raises nothing but TimeUp."""
+    try:
+        verdict = _compared(exercise, answer)
+    except Trouble as trouble:
+        return named(str(trouble))
     except Exception as error:  # whatever an answer does, the student gets a sentence
-        sentence = (
+        return named(
             f"your answer cannot be read ({type(error).__name__}, from a "
             f"{type(answer).__name__})."
         )
-    return _known(exercise, sentence)
+    if verdict.state == "right":
+        return replace(verdict, unfit=_unfit(exercise, answer))
+    return verdict
 
 
-def examine(exercise: Exercise, answer: Any, level: int = 1) -> tuple[bool, str]:
-    """Whether an answer is right, and what to say at this level of help."""
-    verdict = judge(exercise, answer)
-    return verdict.state == "right", verdict.say(level)
+def named(sentence: str) -> Verdict:
+    """The verdict on a mistake that has a name."""
+    sentence = _capital(sentence)
+    return Verdict("known", lambda level: sentence)
 
 
-def _judge(exercise: Exercise, answer: Any) -> Verdict:
+def _unfit(exercise: Exercise, answer: Any) -> str:
+    """Why later cells can't go on with a right answer, or ""."""
+    try:
+        return exercise.unfit(answer)
+    except TimeUp:
+        return "yours takes too long there"
+    except (Exception, SystemExit) as error:
+        return f"there yours raises {type(error).__name__}"
+
+
+def _compared(exercise: Exercise, answer: Any) -> Verdict:
     if exercise.judged:
         return exercise.judged(answer)
     if exercise.trial:
         exercise, answer = _plain(exercise, exercise.trial, answer)
-    kind, inputs, number = exercise.reference, exercise.inputs, exercise.number
+    kind, inputs = exercise.reference, exercise.inputs
     got: list = [...] if answer is ... else [*evaluate(kind, answer, inputs)]
     if any(one is ... for one in got):
         return Verdict(
             "open",
             lambda level: (
-                f"{number}: not attempted yet. Put your answer in the place of "
-                "the three dots, run that cell, then this one."
+                "not attempted yet. Put your answer in the place of the three dots, "
+                "run that cell, then this one."
             ),
         )
     want = [*evaluate(kind, exercise.reference, inputs)]
@@ -138,15 +165,16 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
         return all(agree(g, v, scale) for g, v in zip(got, values, strict=True))
 
     if same(want):
-        return Verdict("right", lambda level: f"{number}: correct. {exercise.meaning}")
+        return Verdict("right", lambda level: f"correct. {exercise.meaning}")
     for mistake in exercise.mistakes.values():
         if same(evaluate(kind, mistake.answer, inputs)):
             raised = [g.where for g in got if isinstance(g, Trouble) and g.where]
-            return _known(exercise, "\n".join([mistake.hint, *raised[:1]]))
+            return named("\n".join([mistake.hint, *raised[:1]]))
     case = diagnosis.Case(exercise, answer, got, want, scale)
     if sentence := diagnosis.form(case):
-        return _known(exercise, sentence)
-    return Verdict("unknown", lambda level: _not_yet(exercise, _help(case, level)))
+        return named(sentence)
+    values = tuple(one.array.tobytes() for one in got)
+    return Verdict("unknown", lambda level: _capital(_help(case, level)), values)
 
 
 def _help(case: diagnosis.Case, level: int) -> str:
@@ -179,9 +207,5 @@ def _plain(exercise: Exercise, trial: Callable, answer: Any) -> tuple[Exercise, 
     return plain_one, plain(answer)
 
 
-def _known(exercise: Exercise, sentence: str) -> Verdict:
-    return Verdict("known", lambda level: _not_yet(exercise, sentence))
-
-
-def _not_yet(exercise: Exercise, sentence: str) -> str:
-    return f"{exercise.number}: not yet. {sentence[0].upper()}{sentence[1:]}"
+def _capital(sentence: str) -> str:
+    return f"{sentence[0].upper()}{sentence[1:]}"

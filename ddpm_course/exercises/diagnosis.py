@@ -6,7 +6,7 @@ the exercise's own hint, where the answer is right and where not, and the smalle
 in which it fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +32,20 @@ class Case:
     scale: float
 
     @property
-    def wrong(self) -> list[int]:
+    def failing(self) -> list[int]:
         """The trials in which the answer is wrong, the smallest first."""
         inputs = self.exercise.inputs
-        wrong = [
+        failing = [
             i
             for i, (mine, right) in enumerate(zip(self.got, self.want, strict=True))
             if not agree(mine, right, self.scale)
         ]
-        return sorted(wrong, key=lambda i: size(inputs[i])) if inputs else wrong
+        return sorted(failing, key=lambda i: size(inputs[i])) if inputs else failing
 
     @property
     def first(self) -> tuple[Values, Values]:
         """What the answer and the reference give in the smallest wrong trial."""
-        return self.got[self.wrong[0]], self.want[self.wrong[0]]
+        return self.got[self.failing[0]], self.want[self.failing[0]]
 
     @property
     def symbolic(self) -> bool:
@@ -69,7 +69,7 @@ class Case:
 
 def form(case: Case) -> str:
     """What is wrong with the form, the sign or the size of the answer, or ""."""
-    for i in case.wrong:
+    for i in case.failing:
         mine, right = case.got[i], case.want[i]
         if isinstance(mine, Trouble):
             return f"{mine}{_with(case, i) if mine.where else ''}"
@@ -83,7 +83,7 @@ def form(case: Case) -> str:
         if not np.isfinite(mine.array).all():
             return f"your answer contains nan or inf.{_with(case, i)}"
     got, want = case.got, case.want
-    if got[0].dtype.startswith("int") and not want[0].dtype.startswith("int"):
+    if not want[0].dtype.startswith("int") and _cut_to_integers(got, want):
         return (
             f"your answer has dtype {got[0].dtype}, which holds only whole numbers: "
             "use float32 or float64."
@@ -94,6 +94,22 @@ def form(case: Case) -> str:
     if factor is not None and f"{factor:.4g}" != "1":
         return f"right up to a constant factor: yours is {factor:.4g} times as large."
     return ""
+
+
+def _cut_to_integers(got: Sequence[Values], want: Sequence[Values]) -> bool:
+    """Whether the answer is the right one in an integer dtype, and not just 0."""
+    return (
+        all(mine.dtype.startswith("int") for mine in got)
+        and any(mine.array.any() for mine in got)
+        and any(
+            all(_equal(g.array, cut(w.array)) for g, w in zip(got, want, strict=True))
+            for cut in (np.round, np.trunc)
+        )
+    )
+
+
+def _equal(mine: np.ndarray, right: np.ndarray) -> bool:
+    return np.array_equal(mine.ravel(), right.ravel())
 
 
 def _with(case: Case, trial: int) -> str:
@@ -114,8 +130,8 @@ def _factor(got: Sequence[Values], want: Sequence[Values]) -> float | None:
     if mine.size == 1 and not np.isclose(factor, -1):
         return None
     rtol = max(one.rtol for one in got)
-    close = np.allclose(mine, factor * right, rtol=rtol, atol=rtol * np.abs(mine).max())
-    return factor if close else None
+    atol = rtol * np.abs(mine).max()
+    return factor if np.allclose(mine, factor * right, rtol=rtol, atol=atol) else None
 
 
 # --- level 2: something specific --------------------------------------------------
@@ -123,14 +139,16 @@ def _factor(got: Sequence[Values], want: Sequence[Values]) -> float | None:
 
 def specific(case: Case) -> str:
     """Where the answer is right, and which way it is off where it is wrong."""
-    sentences = [_dependence(case), _share(case), _direction(case)]
+    sentences = [_dependence(case), _share(case)]
+    if not _foreign(case):
+        sentences.append(_direction(case))
     return " ".join(filter(None, sentences))
 
 
 def _share(case: Case) -> str:
     """In how many trials or points the answer is right."""
-    total, first = len(case.got), case.wrong[0]
-    right = total - len(case.wrong)
+    total, first = len(case.got), case.failing[0]
+    right = total - len(case.failing)
     if case.symbolic:
         place = expressions.place(case.exercise.reference, first)
         return f"It is right at {right} of {total} points; wrong {place}." * bool(right)
@@ -180,18 +198,30 @@ def _dependence(case: Case) -> str:
     mine, right = case.pair
     if mine.has(sp.Sum, sp.Product):
         return ""
-    lacks, has = _names(right, mine), _names(mine, right)
+    lacks, has = _list(_missing(right, mine)), _list(_foreign(case))
+    enough = f": it can be written with {_list(_parts(right))}" * bool(_parts(right))
     return " ".join(
         [f"Yours does not depend on {lacks}."] * bool(lacks)
-        + [f"Yours depends on {has}, and should not."] * bool(has)
+        + [f"Yours depends on {has}, and should not{enough}."] * bool(has)
     )
 
 
-def _names(of: sp.Expr, other: sp.Expr) -> str:
+def _foreign(case: Case) -> list[sp.Expr]:
+    """The symbols that an expression has and should not have."""
+    if not case.symbolic:
+        return []
+    mine, right = case.pair
+    return [] if mine.has(sp.Sum, sp.Product) else _missing(mine, right)
+
+
+def _missing(of: sp.Expr, other: sp.Expr) -> list[sp.Expr]:
     """What an expression contains and the other one does not, under the relations."""
     known = set().union(*map(_reduced, _parts(other)))
-    strange = [x for x in _parts(of) if not _reduced(x) <= known]
-    return ", ".join(sorted(map(expressions.text, strange)))
+    return [x for x in _parts(of) if not _reduced(x) <= known]
+
+
+def _list(parts: Iterable[sp.Expr]) -> str:
+    return ", ".join(sorted(map(expressions.text, parts)))
 
 
 def _parts(expression: sp.Expr) -> set[sp.Expr]:
@@ -222,7 +252,7 @@ def failing_case(case: Case) -> str:
         "A point at which yours differs, for answer.subs(point):"
         if case.symbolic
         else "The smallest case in which yours differs:",
-        *_inputs(case, case.wrong[0]),
+        *_inputs(case, case.failing[0]),
         *filter(None, [first]),
         f"    expected: {_number(expected, got, right)}",
         f"    got:      {_number(got, expected, right)}",

@@ -435,8 +435,8 @@ def _nothing(x: Tensor, t: int) -> Tensor:
 def _last_noise_counts(program: Callable) -> bool:
     alpha_bar, x, noise = _TEN
     other = torch.cat([2 * noise[:1], noise[1:]])
-    ends = [program(_nothing, alpha_bar, x, n) for n in (noise, other)]
-    return not torch.allclose(*ends, atol=1e-5)
+    end, changed = (program(_nothing, alpha_bar, x, n) for n in (noise, other))
+    return not torch.allclose(end, changed, atol=1e-5)
 
 
 _TEN = (

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ddpm_course.exercises.checker import Exercise, Mistake, Verdict, judge
+from ddpm_course.exercises.checker import Exercise, Mistake, Verdict, named, weigh
 from ddpm_course.exercises.trouble import Trouble, a
 from ddpm_course.exercises.values import raised
 
@@ -82,20 +82,20 @@ class Experiment:
         try:
             said = [steadily(answer, suspect) for suspect in self.suspects]
         except Trouble as trouble:
-            return _known(str(trouble))
+            return named(str(trouble))
         if any(one is ... for one in said):
-            return Verdict("open", lambda level: "")
+            return Verdict("open")
         off = [
             suspect
             for suspect, one in zip(self.suspects, said, strict=True)
             if one != suspect.guilty
         ]
         if not off:
-            return Verdict("right", lambda level: "")
+            return Verdict("right")
         for mistake in self.wrong.values():
             if said == [says(mistake.answer, suspect) for suspect in self.suspects]:
-                return _known(mistake.hint)
-        return Verdict("unknown", lambda level: _about(off[0], level))
+                return named(mistake.hint)
+        return Verdict("unknown", lambda level: _about(off[0], level), (*said,))
 
 
 def steadily(experiment: Any, suspect: Suspect) -> Any:
@@ -136,11 +136,6 @@ def _asked(experiment: Any, suspect: Suspect, seed: int) -> tuple[Any, bool]:
     if answer is not ... and not isinstance(answer, bool | np.bool_):
         raise Trouble(f"it returns {a(answer)}: expected True or False.")
     return (answer if answer is ... else bool(answer)), drew
-
-
-def _known(sentence: str) -> Verdict:
-    sentence = f"{sentence[0].upper()}{sentence[1:]}"
-    return Verdict("known", lambda level: sentence)
 
 
 def _about(suspect: Suspect, level: int) -> str:
@@ -192,12 +187,8 @@ def hunt(
                 "the experiment and the repaired program."
             )
         first, second = answer
-        found = (
-            Verdict("open", lambda level: "")
-            if first is ...
-            else experiment.judge(first)
-        )
-        return _both(mend, found, judge(mend, second))
+        found = Verdict("open") if first is ... else experiment.judge(first)
+        return _both(found, weigh(mend, second))
 
     pairs = {
         f"experiment: {name}": Mistake(
@@ -215,9 +206,9 @@ def hunt(
     return Exercise(*head, reference, meaning, hint, pairs, judged=judged)
 
 
-def _both(exercise: Exercise, experiment: Verdict, repair: Verdict) -> Verdict:
+def _both(experiment: Verdict, repair: Verdict) -> Verdict:
     """One verdict on both parts."""
-    number, states = exercise.number, {experiment.state, repair.state}
+    states = {experiment.state, repair.state}
     if states in ({"right"}, {"open"}):
         return repair
     if not experiment.wrong and not repair.wrong:
@@ -227,15 +218,14 @@ def _both(exercise: Exercise, experiment: Verdict, repair: Verdict) -> Verdict:
             if repair.state == "open"
             else "Your repair is right. Now write an experiment that finds the bug."
         )
-        return Verdict("open", lambda level: f"{number}: half done. {done}")
+        return Verdict("open", lambda level: f"half done. {done}")
 
     def say(level: int) -> str:
-        mend = repair.say(level).removeprefix(f"{number}: not yet. ")
-        found = experiment.say(level)
-        text = _sentence(experiment.state, found, repair.state, mend)
-        return f"{number}: not yet. {text}"
+        found, mend = experiment.say(level), repair.say(level)
+        return _sentence(experiment.state, found, repair.state, mend)
 
-    return Verdict("unknown" if "unknown" in states else "known", say)
+    state = "unknown" if "unknown" in states else "known"
+    return Verdict(state, say, (experiment.values, repair.values))
 
 
 def _sentence(experiment: str, found: str, repair: str, mend: str) -> str:

@@ -12,13 +12,16 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
+from itertools import count
 from pathlib import Path
 
 from ddpm_course.exercises.checker import Exercise
 
 #: Attempts and success by the number of the exercise: {"3.2": {"tries": 2, ...}}.
 Record = dict[str, dict]
-_kept_in_memory: Record = {}
+
+#: What the last write could not save, or all of it if nothing is to be kept.
+_unsaved: Record = {}
 
 
 def path() -> Path | None:
@@ -31,24 +34,37 @@ def path() -> Path | None:
 
 def note(number: str, right: bool) -> None:
     """Count an attempt. A file that can't be written is no reason to stop."""
-    record = load()
-    old = record.get(number, {"tries": 0, "solved": False})
-    record[number] = {
-        "tries": old["tries"] + 1,
-        "solved": old["solved"] or right,
-    }
-    _kept_in_memory[number] = record[number]
+    old = of(number)
+    _unsaved[number] = {"tries": old["tries"] + 1, "solved": old["solved"] or right}
     with suppress(OSError, RuntimeError):  # RuntimeError: there is no home
-        _write(path(), record)
+        if file := path():
+            _write(file, read(file) | _unsaved)
+            _unsaved.clear()
+
+
+def of(number: str) -> dict:
+    """The attempts at an exercise, and whether one was right."""
+    return load().get(number, {"tries": 0, "solved": False})
 
 
 def load() -> Record:
-    """What the file says, and what this session adds where it can't be written."""
+    """What the file says, and what could not be saved in it."""
     record: Record = {}
     with suppress(OSError, RuntimeError):
         if file := path():
             record = read(file)
-    return _kept_in_memory | record
+    return record | _unsaved
+
+
+#: What a damaged file may raise: no JSON, other JSON, 1e999, lists in lists in lists.
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 def read(file: Path) -> Record:
@@ -61,15 +77,21 @@ def read(file: Path) -> Record:
             number: {"tries": int(one["tries"]), "solved": bool(one["solved"])}
             for number, one in record.items()
         }
-    except (ValueError, TypeError, KeyError, AttributeError):
-        file.replace(file.with_suffix(".damaged"))
+    except _DAMAGE:
+        _put_aside(file)
         return {}
 
 
-def _write(file: Path | None, record: Record) -> None:
+def _put_aside(file: Path) -> None:
+    """Rename a damaged file; what was put aside before stays."""
+    names = (file.with_suffix(f".damaged-{n}") for n in count(1))
+    aside = next(name for name in names if not name.exists())
+    file.replace(aside)
+    print(f"Your progress could not be read and starts anew; it is now in {aside}.")
+
+
+def _write(file: Path, record: Record) -> None:
     """Write aside under a unique name, then rename."""
-    if file is None:
-        return
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=file.parent, prefix=file.name)
     try:

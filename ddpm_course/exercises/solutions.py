@@ -2,7 +2,7 @@
 
 import inspect
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy as sp
 
@@ -11,31 +11,36 @@ from ddpm_course.exercises import expressions
 #: So many wrong answers, and there is a link to the solution.
 ENOUGH = 3
 
-#: The page of each group of exercises, for the links.
-PAGES = {
-    "1": "01_forward_process",
-    "2": "02_elbo",
-    "3": "03_posterior_mean",
-    "4": "04_x0_and_noise",
-    "5": "05_unet",
-    "6": "06_training",
-    "7": "07_sampling",
-    "8": "08_fewer_steps",
-    "B": "build_your_own",
-    "F": "find_the_bug",
+
+class Group(NamedTuple):
+    """Where a group of exercises is: its module here, and its page in the book."""
+
+    module: str
+    page: str
+
+
+#: The groups of exercises: chapters have numbers, other pages letters.
+GROUPS = {
+    "1": Group("chapter_1", "01_forward_process"),
+    "2": Group("chapter_2", "02_elbo"),
+    "3": Group("chapter_3", "03_posterior_mean"),
+    "4": Group("chapter_4", "04_x0_and_noise"),
+    "5": Group("chapter_5", "05_unet"),
+    "6": Group("chapter_6", "06_training"),
+    "7": Group("chapter_7", "07_sampling"),
+    "8": Group("chapter_8", "08_fewer_steps"),
+    "B": Group("build", "build_your_own"),
+    "F": Group("find_the_bug", "find_the_bug"),
 }
 
 
 def link(number: str) -> str:
     """A sentence that says where the solution of an exercise is."""
     place = ""
-    if page := PAGES.get(number.partition(".")[0]):
+    if group := GROUPS.get(number.partition(".")[0]):
         label = number.lower().replace(".", "-")
-        place = f" {_site()}book/{page}.html#ex-{label},"
-    return (
-        f"The solution is below the exercise,{place} or in "
-        f'ddpm_course.exercises.solution("{number}").'
-    )
+        place = f" {_site()}book/{group.page}.html#ex-{label},"
+    return f'The solution is below the exercise,{place} or in solution("{number}").'
 
 
 def _site() -> str:
