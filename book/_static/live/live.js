@@ -34,6 +34,7 @@ Live.core = (() => {
       this.isDirty = true;
       this.frame = 0;
       this.talk = 0;
+      this.sentence = "";
       /** @type {() => void} */
       this.paint = () => {};
       /** @type {((seconds: number) => boolean) | null} */
@@ -70,11 +71,16 @@ Live.core = (() => {
     /** A sentence below the toy. Screen readers read it out when it has stood a while.
      *  @param {string} sentence @param {boolean} isWarning */
     say(sentence, isWarning = false) {
-      this.verdict.classList.toggle("live-warning", isWarning);
-      if (this.verdict.textContent === sentence) return;
-      if (this.verdict.textContent === "") this.verdict.textContent = sentence;
+      if (this.sentence === sentence) return;
+      const isFirst = !this.sentence;
+      this.sentence = sentence;
+      const write = () => {
+        this.verdict.classList.toggle("live-warning", isWarning);
+        Live.controls.typeset(this.verdict, sentence);
+      };
       clearTimeout(this.talk);
-      this.talk = setTimeout(() => (this.verdict.textContent = sentence), 150);
+      if (isFirst) write();
+      else this.talk = setTimeout(write, 150);
     }
 
     ask() {

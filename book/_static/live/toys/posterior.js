@@ -60,7 +60,7 @@ Live.toy("posterior", (toy) => {
     showVariance(variance);
     toy.say(
       t.value === 1
-        ? "At t = 1 there is nothing left to guess: the posterior is the point x₀, and its variance is 0."
+        ? "At t = 1 there is nothing left to guess: the posterior is the point x_0, and its variance is 0."
         : `The posterior is narrower than either opinion: its standard deviation is ${Live.controls.number(Math.sqrt(variance))}.`,
     );
   });
