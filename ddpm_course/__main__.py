@@ -100,6 +100,28 @@ def _seed(text: str) -> int:
     return _number(text, 0)
 
 
+def _label(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected the number of a class, counted from 0, such as 3"
+        ) from None
+
+
+def _scale(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a number >= 0, where 0 ignores the label and 1 is "
+            "conditional"
+        )
+    return value
+
+
 def _size(text: str) -> int | tuple[int, int]:
     try:
         sides = [int(side) for side in text.lower().split("x")]
@@ -267,9 +289,9 @@ def _network(add: Add, folder: str) -> None:
     """What sample and evaluate have in common."""
     add(
         "--checkpoint",
-        default="fashion-mnist",
-        help="a file that train or export wrote, or fashion-mnist, the network that "
-        "comes with the package",
+        help="a file that train or export wrote, or a network that comes with the "
+        "package: fashion-mnist, or fashion-mnist-by-class, which takes labels "
+        "(default: the first, and with --label the second)",
     )
     _out(add, Path(folder), "the folder to write to")
     add(
@@ -281,7 +303,10 @@ def _network(add: Add, folder: str) -> None:
         "--sampler",
         choices=drawing.SAMPLERS,
         default="ancestral",
-        help="which sampling step; heun calls the network twice in each but the last",
+        help="which sampling step: ancestral draws new noise in each and needs many; "
+        "ddim, heun and multistep follow the probability flow of chapter 8. With few "
+        "steps multistep is the best; heun calls the network twice in each step but "
+        "the last",
     )
     add(
         "--variance",
@@ -309,6 +334,22 @@ def _sample(command: Callable[..., Add]) -> None:
         "how they were made.",
     )
     add("--n", type=_count, default=64, help="how many samples")
+    add(
+        "--label",
+        type=_label,
+        nargs="+",
+        metavar="CLASS",
+        help="draw images of this class, counted from 0, or of several in turn, for a "
+        "network that takes labels",
+    )
+    add(
+        "--guidance",
+        type=_scale,
+        metavar="W",
+        help="exaggerate what the label adds: 0 ignores it, 1 is conditional, 2 makes "
+        "images more typical and less diverse; except for 1, each call of the network "
+        "becomes two (default: 1)",
+    )
     add("--gif", action="store_true", help="write the chain as an animation, too")
     _network(add, "samples")
 

@@ -48,6 +48,7 @@ def test_train_writes_a_checkpoint_and_says_where(tmp_path, capsys, data):
     assert kept["about"]["data"] == data and kept["about"]["schedule"] == "cosine"
 
 
+@pytest.mark.slow
 def test_resume_goes_on_from_the_checkpoint(tmp_path, capsys):
     out = str(tmp_path / "run.pt")
     assert main(["train", "--out", out, *FAST]) == 0
@@ -239,6 +240,14 @@ def test_evaluate_without_a_classifier_says_so(tmp_path, capsys):
         (["sample", "--checkpoint", "nowhere.pt"], "no checkpoint at nowhere.pt"),
         (["sample", "--steps", "1001"], "steps=1001"),
         (["sample", "--sampler", "ddim", "--eta", "2"], "eta=2.0"),
+        (["sample", "--label", "3", "10"], "--label 10: expected 0 … 9, the classes"),
+        (["sample", "--label", "-1"], "--label -1: expected 0 … 9"),
+        (["sample", "--guidance", "2"], "--guidance 2 has no label to lead to"),
+        (
+            ["sample", "--label", "3", "--checkpoint", "fashion-mnist"],
+            "--label 3: fashion-mnist was trained without labels; leave --label out, "
+            "or use --checkpoint fashion-mnist-by-class",
+        ),
         (["export", "nowhere.pt"], "no checkpoint at nowhere.pt"),
     ],
 )
@@ -276,22 +285,33 @@ def test_help_of_each_command(capsys):
 
 
 class Planted(nn.Module):
-    """A function (x_t, t) → x̂_0 in the place of a trained network."""
+    """A function (x_t, t) or (x_t, t, label) → x̂_0 instead of a trained network."""
 
     def __init__(self, answer):
         super().__init__()
         self.answer, self.weight = answer, nn.Parameter(torch.zeros(()))
 
-    def forward(self, x_t, t):
-        return self.answer(x_t, t)
+    def forward(self, *given):
+        return self.answer(*given)
 
 
 @pytest.fixture
 def report(tmp_path, monkeypatch):
     """What a command writes of a planted network and planted data; 10 cosine steps."""
 
-    def run(command, answer, train, test, *options, name="moons", levels=256, reach=99):
-        about = About(name, 32, "cosine", 10, tuple(train.shape[1:]), 8, 1, 1, reach)
+    def run(
+        command,
+        answer,
+        train,
+        test,
+        *options,
+        name="moons",
+        levels=256,
+        reach=99,
+        classes=0,
+    ):
+        shape = tuple(train.shape[1:])
+        about = About(name, 32, "cosine", 10, shape, 8, 1, 1, reach, classes)
         model = Pretrained(Planted(answer), "x0", about)
         data = DataSet(train, test, levels=levels)
         monkeypatch.setattr(pretrained, "load_network", lambda path: model)
@@ -451,8 +471,17 @@ def test_the_width_of_samples_is_that_of_the_recursion(
     }
 
 
+def by_guidance(x_t, t, label=None):
+    """Guidance of scale 2 toward class 1 is the exact denoiser of N(0, 1)."""
+    if label is None:
+        return 0 * x_t
+    assert (label == 1).all()
+    return EXACT(x_t, t) / 2
+
+
+@pytest.mark.parametrize("label", [(), ("--label", 1, "--guidance", 2)])
 @pytest.mark.parametrize("sampler", ["heun", "multistep"])
-def test_the_width_of_samples_of_second_order(report, tmp_path, sampler):
+def test_the_width_of_samples_of_second_order(report, tmp_path, sampler, label):
     """Each x_t is a multiple of x_T; here are the multiples, in u and w."""
     abar, times = TEN.alpha_bar.numpy(), [10, 8, 5, 2]
     noise, w = np.sqrt(1 - abar), np.sqrt(abar / np.maximum(1 - abar, 1e-9))
@@ -469,11 +498,85 @@ def test_the_width_of_samples_of_second_order(report, tmp_path, sampler):
         x = noise[s] * (x / noise[t] + (w[s] - w[t]) * mean)
     x = np.sqrt(abar[2]) * x
     zeros = torch.zeros(2, 2000)
-    options = ("--n", 30, "--steps", 4, "--sampler", sampler, "--chunk", 7)
-    record = report("sample", EXACT, zeros, zeros, *options)
+    options = ("--n", 30, "--steps", 4, "--sampler", sampler, "--chunk", 7, *label)
+    answer = by_guidance if label else EXACT
+    record = report("sample", answer, zeros, zeros, *options, classes=2)
     drawn = np.loadtxt(tmp_path / "planted" / "points.csv", delimiter=",")
     assert (drawn**2).mean() == pytest.approx(x**2, rel=0.03)
     assert record["sampler"] == sampler and not {"eta", "variance"} & set(record)
+
+
+def test_guidance_leads_each_image_to_its_label(report, tmp_path):
+    """Labels take turns; the last step ends at x̂_0(∅) + w (x̂_0(y) - x̂_0(∅))."""
+
+    def answer(x_t, t, label=None):
+        none = torch.full((len(x_t),), -1) if label is None else label
+        return torch.where(none < 0, 0.1, none / 8)[:, None].expand_as(x_t)
+
+    x, label = torch.zeros(2, 3), ("--label", 3, 1, 0)
+    for w, sampler in ((0, "ddim"), (1, "ancestral"), (2, "heun"), (2.5, "multistep")):
+        options = ("--n", 8, *label, "--sampler", sampler, "--chunk", 3)
+        options += () if w == 1 else ("--guidance", w)
+        record = report("sample", answer, x, x, *options, classes=4)
+        drawn = np.loadtxt(tmp_path / "planted" / "points.csv", delimiter=",")
+        told = np.array([3, 1, 0, 3, 1, 0, 3, 1]) / 8
+        wanted = np.repeat((0.1 + w * (told - 0.1))[:, None], 3, 1)
+        assert drawn == pytest.approx(wanted, abs=1e-5)
+        assert record["label"] == [3, 1, 0] and record["guidance"] == w
+    report("sample", answer, x, x, *options, classes=4, reach=0.3)
+    drawn = np.loadtxt(tmp_path / "planted" / "points.csv", delimiter=",")
+    assert drawn[0] == pytest.approx(0.3)  # where guidance would leave the data's range
+
+
+@pytest.mark.parametrize("arguments", [["--label", "shirt"], ["--guidance", "-1"]])
+def test_labels_and_scales_that_are_none(capsys, arguments):
+    with pytest.raises(SystemExit):
+        main(["sample", *arguments])
+    said = capsys.readouterr().err
+    assert f"argument {arguments[0]}: {arguments[1]!r}: expected " in said
+
+
+def test_labels_and_the_network_that_comes_with_the_package(tmp_path):
+    """With a label it is the one that takes them; the same seed, another class."""
+    pixels = []
+    for label in ("1", "8"):
+        out = tmp_path / label
+        arguments = ["sample", "--n", "1", "--steps", "2", "--out", str(out)]
+        assert main([*arguments, "--label", label, "--guidance", "2"]) == 0
+        record = json.loads((out / "samples.json").read_text())
+        assert record["checkpoint"] == "fashion-mnist-by-class"
+        pixels.append(np.asarray(Image.open(out / "00000.png")).astype(float))
+    trousers, bag = pixels
+    assert bag[12:20, 4:24].mean() > 1.5 * trousers[12:20, 4:24].mean()
+
+
+def test_the_frames_of_the_chain_are_its_states(report, tmp_path):
+    """DDIM with x̂_0 = 0.5 moves each pixel along a known curve from x_T."""
+    x = torch.zeros(2, 1, 8, 8)
+    planted = (lambda x_t, t: torch.full_like(x_t, 0.5), x, x)
+    report("sample", *planted, "--n", 1, "--sampler", "ddim", "--gif")
+    with Image.open(tmp_path / "planted" / "chain.gif") as gif:
+        side = gif.width // 8
+        frames = []
+        for k in range(gif.n_frames):
+            gif.seek(k)
+            small = np.asarray(gif.convert("L"))[side // 2 :: side, side // 2 :: side]
+            frames.append(small / 127.5 - 1)
+    abar = TEN.alpha_bar.numpy()
+    signal, noise = np.sqrt(abar), np.sqrt(1 - abar)
+    x_T = frames[0]
+    seen = abs(x_T) < 1  # the others were cut off
+    assert len(frames) == 11 and seen.sum() > 30
+    for k in range(10, -1, -1):
+        x_k = signal[k] * 0.5 + noise[k] * (x_T - signal[10] * 0.5) / noise[10]
+        assert frames[10 - k][seen] == pytest.approx(x_k[seen].clip(-1, 1), abs=0.02)
+
+
+def test_of_a_long_chain_every_so_many_states_are_kept():
+    last, frames = commands._last((torch.tensor(k) for k in range(101)), keep=True)
+    assert last == 100 and torch.stack(frames).tolist() == [*range(0, 100, 2), 100]
+    last, frames = commands._last((torch.tensor(k) for k in range(60)), keep=True)
+    assert torch.stack(frames).tolist() == [*range(60)]
 
 
 @pytest.mark.parametrize("command", ["sample", "evaluate"])

@@ -116,12 +116,13 @@ def run_grade(options: Namespace) -> None:
 
 def run_sample(options: Namespace) -> None:
     folder = output.Folder(options.out, "samples.json", options.overwrite)
-    model = _load(options)
+    model, told = _load(options, labels=bool(options.label)), _told(options)
+    _check_labels(model, options)
     image = len(model.shape) > 1
     names = ["grid.png", *(["chain.gif"] if options.gif else [])]
     names += [f"{i:05}.png" for i in range(options.n)] if image else ["points.csv"]
     with folder.replacing(names) as write:
-        chain = draw(model, options.n, options)
+        chain = draw(model, options.n, options, **told)
         x, frames = _last(chain, options.gif)
         output.write_grid(x, write("grid.png"))
         if image:
@@ -131,7 +132,8 @@ def run_sample(options: Namespace) -> None:
             output.write_points(x, write("points.csv"))
         if options.gif:
             output.write_gif(frames, write("chain.gif"))
-        report = {"n": len(x), "shape": list(model.shape)} | _how(model, options)
+        report = {"n": len(x), "shape": list(model.shape)} | told
+        report |= _how(model, options)
         folder.write_record(report, names)
     print(f"{len(x)} samples in {folder.path}, all in grid.png", file=sys.stderr)
     print(json.dumps(report, indent=1))
@@ -284,7 +286,38 @@ def _network(about: About, settings: training.Settings, start: str | None) -> nn
     return model.network.requires_grad_(True)
 
 
-def _load(options: Namespace) -> Pretrained:
+def _told(options: Namespace) -> dict:
+    """What ``draw`` is told of labels, and the record too. Raises without a label."""
+    if options.label:
+        w = 1.0 if options.guidance is None else options.guidance
+        return {"label": options.label, "guidance": w}
+    if options.guidance is not None:
+        raise ValueError(
+            f"--guidance {options.guidance:g} has no label to lead to: expected "
+            "--label, too, such as --label 3"
+        )
+    return {}
+
+
+def _check_labels(model: Pretrained, options: Namespace) -> None:
+    """Raise ValueError unless the network knows the labels."""
+    classes = model.about.classes
+    for label in options.label or ():
+        if not classes:
+            raise ValueError(
+                f"--label {label}: {options.checkpoint} was trained without labels; "
+                f"leave --label out, or use --checkpoint {pretrained.NETWORKS[1]}"
+            )
+        if not 0 <= label < classes:
+            raise ValueError(
+                f"--label {label}: expected 0 … {classes - 1}, the classes of "
+                f"{options.checkpoint}; for images of all classes leave it out"
+            )
+
+
+def _load(options: Namespace, labels: bool = False) -> Pretrained:
+    plain, by_class = pretrained.NETWORKS
+    options.checkpoint = options.checkpoint or (by_class if labels else plain)
     model = pretrained.load_network(pretrained.file_of(options.checkpoint))
     model.network.to(_device(options))
     options.steps = options.steps or min(100, model.about.T)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ddpm_course.guidance import guided
 from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.parameterization import Denoise
 from ddpm_course.sampling import (
+    CALL_SIZE,
     Step,
     ancestral_step,
     ddim_step,
@@ -28,7 +31,7 @@ SAMPLERS = ("ancestral", "ddim", "heun", "multistep")
 def step_of(options: Namespace, denoiser: Denoise) -> Step:
     """The step that ``--sampler`` and its options name, for one chain."""
     if options.sampler == "heun":
-        return partial(heun_step, in_chunks(denoiser, options.chunk))
+        return partial(heun_step, denoiser)
     if options.sampler == "multistep":
         return Multistep()
     if options.sampler == "ddim":
@@ -36,14 +39,53 @@ def step_of(options: Namespace, denoiser: Denoise) -> Step:
     return partial(ancestral_step, variance=options.variance)
 
 
-def draw(model: Pretrained, n: int, options: Namespace) -> Iterator[Tensor]:
+def guided_by(
+    model: Pretrained, labels: Tensor, w: float, chunk: int | None
+) -> Denoise:
+    """Guidance of scale w, each image toward its own label, in chunks."""
+    size = chunk or max(1, CALL_SIZE // math.prod(model.shape))
+    untold, clip = model.denoiser(), model.about.reach
+    parts = [
+        guided(model.denoiser(part), untold, w, clip=clip)
+        for part in labels.split(size)
+    ]
+
+    def denoiser(x_t: Tensor, t: int | Tensor) -> Tensor:
+        pairs = zip(parts, x_t.split(size), strict=True)
+        return torch.cat([part(x, t) for part, x in pairs])
+
+    return denoiser
+
+
+def draw(
+    model: Pretrained,
+    n: int,
+    options: Namespace,
+    label: Sequence[int] = (),
+    guidance: float = 1.0,
+) -> Iterator[Tensor]:
     """The states (n, …) of a chain, from noise to data.
 
     Image i has the noise of seed (``options.seed``, i), whatever n is: so more samples
-    of a seed begin with the same ones. ``options`` are those of the commands. Raises
-    ValueError if the samples are not finite.
+    of a seed begin with the same ones.
+
+    Args:
+        model: The trained network.
+        n: Number of samples.
+        options: Those of the commands.
+        label: The classes of the first images, repeated for the others.
+        guidance: The scale of guidance toward them.
+
+    Raises:
+        ValueError: If the samples are not finite.
     """
-    denoiser = model.denoiser()
+    schedule = model.schedule()
+    denoiser = in_chunks(model.denoiser(), options.chunk)
+    if label:
+        device = schedule.beta.device
+        turn = torch.arange(n, device=device) % len(label)
+        labels = torch.tensor(label, device=device)[turn]
+        denoiser = guided_by(model, labels, guidance, options.chunk)
     step = step_of(options, denoiser)
     noise = partial(_noise, _generators(n, options.seed, model), model.shape)
 
@@ -54,11 +96,11 @@ def draw(model: Pretrained, n: int, options: Namespace) -> Iterator[Tensor]:
     yield x_T
     chain = reverse_process(
         denoiser,
-        denoiser.schedule,
+        schedule,
         x_T,
         step=with_own_noise,
         steps=options.steps,
-        chunk=options.chunk,
+        chunk=n,
     )
     for _, x, _ in tqdm(chain, total=options.steps):
         yield x

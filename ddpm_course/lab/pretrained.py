@@ -25,6 +25,8 @@ from ddpm_course.unet import network_for
 WEIGHTS = Path(__file__).parents[1] / "weights"
 NETWORK = "ddpm_course network 1"
 CLASSIFIER = "ddpm_course classifier 1"
+#: The networks that come with the package; the second takes labels.
+NETWORKS = ("fashion-mnist", "fashion-mnist-by-class")
 #: The data whose classifiers come with the package.
 CLASSIFIERS = ("digits", "fashion-mnist")
 
@@ -73,13 +75,13 @@ def fashion_mnist_by_class() -> Pretrained:
 
     ``denoiser(label)`` answers for the images of a class, ``denoiser()`` for all.
     """
-    return load_network(WEIGHTS / "fashion_mnist_by_class.pt")
+    return load_network(file_of("fashion-mnist-by-class"))
 
 
 def file_of(name: str) -> Path:
-    """A path, or "fashion-mnist" for the network that comes with the package."""
-    if name == "fashion-mnist":
-        return WEIGHTS / "fashion_mnist.pt"
+    """A path, or one of ``NETWORKS``, which come with the package."""
+    if name in NETWORKS:
+        return WEIGHTS / f"{name.replace('-', '_')}.pt"
     return Path(name).expanduser()
 
 
