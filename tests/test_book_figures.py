@@ -136,6 +136,7 @@ def turned(png):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+@pytest.mark.slow
 def test_a_stored_picture_of_another_figure_or_turned_around_is_found():
     chapter = nbformat.read(BY_NUMBER[6], as_version=4)
     run, figures = deepcopy(chapter), {name_of(cell): cell for cell in chapter.cells}

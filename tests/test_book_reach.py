@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
 from helpers import ROOT
+from test_book_pages import findings
 from test_book_site import Visit
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -19,136 +19,6 @@ from course import meta
 from course import site as addresses
 
 FIRST, SECOND = "book/01_forward_process.html", "book/02_elbo.html"
-#: What a page and all that it loads may weigh, without its pictures, uncompressed.
-HEAVIEST = 2_500_000
-
-WEIGHT = """async () => {
-  await document.fonts.ready;
-  const loaded = performance.getEntriesByType("resource")
-    .filter(r => !/\\.(png|jpe?g|svg|gif)\\b/.test(r.name));
-  const page = performance.getEntriesByType("navigation");
-  return [...page, ...loaded].reduce((sum, r) => sum + r.decodedBodySize, 0);
-}"""
-
-#: Formulas: how many, how many of them say nothing, and which are tab stops needlessly.
-FORMULAS = """() => {
-  const all = [...document.querySelectorAll("mjx-container")];
-  const scrolls = e => e.scrollWidth > e.clientWidth + 1;
-  return {
-    all: all.length,
-    mute: all.filter(e => !e.ariaLabel && !e.querySelector("mjx-assistive-mml math"))
-      .length,
-    stops: all.flatMap(e => [e, ...e.querySelectorAll("*")])
-      .filter(e => e.tabIndex >= 0 && !scrolls(e)).length,
-  };
-}"""
-
-#: What can be scrolled sideways, as it stands and with all that is folded.
-SIDEWAYS = """async () => {
-  const scrollers = () => [...document.querySelectorAll("article *")].filter(e =>
-    e.clientWidth && e.scrollWidth > e.clientWidth + 1
-    && ["auto", "scroll"].includes(getComputedStyle(e).overflowX));
-  const frame = () => new Promise(f => requestAnimationFrame(() => setTimeout(f)));
-  for (const fold of document.querySelectorAll("details")) fold.open = true;
-  await frame();
-  const mask = e => getComputedStyle(e).maskImage;
-  const found = scrollers(), blind = [], stuck = [];
-  for (const e of found) {
-    const here = e.outerHTML.slice(0, 100);
-    if (!e.matches(".more-right") || mask(e) === "none") blind.push(here);
-    if (e.tabIndex !== 0) stuck.push(here);
-  }
-  for (const e of found) e.scrollLeft = e.scrollWidth;
-  await frame();
-  const ends = found.filter(e => e.matches(".more-right") || !e.matches(".more-left"));
-  const quiet = [...document.querySelectorAll(".more-left, .more-right")]
-    .filter(e => !found.includes(e));
-  return {
-    found: found.length, blind, stuck,
-    ends: ends.length,
-    quiet: quiet.map(e => e.outerHTML.slice(0, 100)),
-  };
-}"""
-
-
-@pytest.fixture(scope="module")
-def names(built_book):
-    paths = [*built_book.glob("book/*.html"), built_book / "search.html"]
-    assert len(paths) > 10
-    return sorted(path.relative_to(built_book).as_posix() for path in paths)
-
-
-@pytest.fixture(scope="module")
-def seen(browser, site, names):
-    """What there is to see on each page, measured in one visit."""
-    results = {}
-    for name in names:
-        with Visit(browser, urljoin(site, name), 1280, "light") as (page, _):
-            found = {"weight": page.evaluate(WEIGHT)}
-            found["formulas"] = page.evaluate(FORMULAS)
-            page.set_viewport_size({"width": 390, "height": 900})
-            found["sideways"] = page.evaluate(SIDEWAYS)
-        results[name] = found
-    return results
-
-
-def findings(page, context=None, **options):
-    """The rules of axe that a page breaks and that matter, with places."""
-    options = {"resultTypes": ["violations"], "preload": False, **options}
-    return [
-        (rule["id"], [node["html"][:100] for node in rule["nodes"][:3]])
-        for rule in Axe().run(page, context, options).response["violations"]
-        if rule["impact"] in ("serious", "critical")
-    ]
-
-
-#: Axe takes a minute for ten thousand elements. The insides of formulas and the colors
-#: of code are tested elsewhere; of what repeats, twenty will do.
-THIN_OUT = """() => {
-  for (const e of document.querySelectorAll("mjx-container")) e.replaceChildren();
-  for (const e of document.querySelectorAll("pre")) e.textContent = e.textContent;
-  for (const many of ["dl.py", ".concordance li"]) {
-    [...document.querySelectorAll(many)].slice(20).forEach(e => e.remove());
-  }
-}"""
-
-
-@pytest.mark.slow
-def test_axe_finds_nothing_serious(browser, site, names):
-    """In light mode all rules, in dark mode the one that can differ: contrast."""
-    for name in names:
-        with Visit(browser, urljoin(site, name), 1280, "light") as (page, _):
-            page.evaluate(THIN_OUT)
-            assert findings(page) == [], name
-            page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-            page.wait_for_selector("html[data-theme=dark]", state="attached")
-            page.wait_for_timeout(200)  # links change their color slowly
-            assert findings(page, runOnly=["color-contrast"]) == [], name
-
-
-@pytest.mark.slow
-def test_formulas_are_no_tab_stops_and_can_be_read_out(seen):
-    for path, results in seen.items():
-        formulas = results["formulas"]
-        assert (formulas["stops"], formulas["mute"]) == (0, 0), path
-    assert seen[FIRST]["formulas"]["all"] > 100
-
-
-@pytest.mark.slow
-def test_what_scrolls_sideways_shows_it_and_is_within_reach(seen):
-    for path, results in seen.items():
-        sideways = results["sideways"]
-        assert sideways["blind"] == [], path
-        assert sideways["stuck"] == [], path
-        assert sideways["quiet"] == [], path
-        assert sideways["ends"] == 0, path
-    assert seen[FIRST]["sideways"]["found"] > 10
-
-
-@pytest.mark.slow
-def test_pages_are_light(seen):
-    for path, results in seen.items():
-        assert 100_000 < results["weight"] <= HEAVIEST, (path, results["weight"])
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ def test_a_chapter_that_fails_at_once_says_where(tmp_path):
     assert failures(path) == ["cell 0: ZeroDivisionError: division by zero"]
 
 
+@pytest.mark.slow
 def test_a_picture_of_something_else_is_found(tmp_path):
     draw = "import matplotlib.pyplot as plt\nplt.plot([0, 1])\nplt.show()"
     cell = nbformat.v4.new_code_cell(draw.replace("[0, 1]", "[1, 0]"))
@@ -46,6 +47,7 @@ def test_a_picture_of_something_else_is_found(tmp_path):
     assert failed.startswith("cell 0 draws another picture: a block of it is 0.")
 
 
+@pytest.mark.slow
 def test_a_figure_that_shows_something_wrong_is_found(tmp_path):
     draw = """import matplotlib.pyplot as plt
 import numpy as np

@@ -10,13 +10,6 @@ pytestmark = pytest.mark.slow
 HARMLESS = "A preload for"
 
 
-@pytest.fixture(scope="session")
-def pages(built_book):
-    found = sorted(built_book.glob("book/*.html"))
-    assert found
-    return [path.relative_to(built_book).as_posix() for path in found]
-
-
 class Visit:
     """A page that was opened, and what went wrong while it was."""
 
@@ -56,51 +49,6 @@ class Visit:
 
     def __exit__(self, *_):
         self.context.close()
-
-
-MEASURE = """() => {
-  const body = document.querySelector('article') ?? document.body;
-  const raw = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
-  const left = [];
-  while (raw.nextNode()) {
-    const parent = raw.currentNode.parentElement;
-    if (parent.closest('pre, code, script, style, mjx-container')) continue;
-    const text = raw.currentNode.data;
-    if (/\\$\\$|\\\\\\(|\\\\\\[|\\\\frac/.test(text)) left.push(text);
-  }
-  const broken = [...body.querySelectorAll('mjx-merror, [data-mjx-error]')];
-  return {
-    overflow: document.documentElement.scrollWidth - window.innerWidth,
-    formulas: body.querySelectorAll('.math').length,
-    typeset: body.querySelectorAll('mjx-container').length,
-    broken: broken.map(e => e.textContent),
-    raw: left,
-    stretched: [...body.querySelectorAll('img')].filter(i => i.naturalWidth &&
-      Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.03
-    ).map(i => i.src.slice(-60)),
-    noAlt: [...document.images].filter(i => !i.alt.trim()).map(i => i.src),
-  };
-}"""
-
-
-@pytest.mark.parametrize(
-    "width, schemes", [(1280, ("light", "dark")), (390, ("dark", "light"))]
-)
-def test_every_page(browser, site, pages, width, schemes):
-    """Opened in one scheme, the page follows to the other."""
-    for path in pages:
-        with Visit(browser, urljoin(site, path), width, schemes[0]) as (page, trouble):
-            for scheme in schemes:
-                page.emulate_media(color_scheme=scheme)
-                page.wait_for_selector(f"html[data-theme={scheme}]", state="attached")
-                seen = page.evaluate(MEASURE)
-                where = (path, scheme)
-                assert seen["overflow"] <= 0, where
-                assert seen["typeset"] >= seen["formulas"], where
-                assert (seen["broken"], seen["raw"]) == ([], []), where
-                assert seen["noAlt"] == [], where
-                assert seen["stretched"] == [], where
-        assert trouble == [], path
 
 
 CONTRAST = """(selector) => {

@@ -651,6 +651,7 @@ def test_to_images_reaches_both_ends():
     assert to_images(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("gray", [False, True])
 def test_memory_peaks_below_twice_the_result(tmp_path, gray):

@@ -154,6 +154,7 @@ def test_the_classifiers_are_right_on_what_they_have_not_seen(request, name, lea
     assert features(classifier, images[:501]).shape == (501, 64)
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_and_is_seeded():
     images, labels = data.digits(), data.digit_labels()
     first, second = (train_classifier(images, labels, steps=40) for _ in range(2))
@@ -185,6 +186,7 @@ def test_the_classifier_command_writes_what_pretrained_reads(tmp_path):
 FAST = ["--steps", "3", "--batch-size", "4", "--channels", "8", "--T", "20"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ring", "digits"])
 def test_a_checkpoint_and_its_export_give_one_network(tmp_path, name):
     run, out = tmp_path / "run.pt", tmp_path / "network.pt"

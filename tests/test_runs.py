@@ -789,6 +789,7 @@ def test_a_checkpoint_does_not_land_among_the_pictures(tmp_path, monkeypatch, ca
     assert main(["train", "--data", ".", *SMALL_PICTURES, "--out", "../a.pt"]) == 0
 
 
+@pytest.mark.slow
 def test_a_sample_that_you_changed_is_yours(tmp_path, capsys):
     run_, out = tmp_path / "d.pt", tmp_path / "s"
     assert main(["train", *FAST[:-2], "--steps", "1", "--out", str(run_)]) == 0

@@ -78,6 +78,7 @@ def test_a_path_of_one_step_has_a_first_and_a_last_ratio():
     assert first + last == pytest.approx(whole.item(), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_ratio_over_paths_is_the_term():
     n = 1000
     start = torch.full((1, n), 0.7, dtype=torch.float64)
