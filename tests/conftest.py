@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from helpers import ROOT
 
 from ddpm_course.schedules import SCHEDULES, NoiseSchedule, make_schedule
@@ -23,13 +24,27 @@ FASHION_MNIST = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow ones first: of two workers none has a long file left at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """The longest first: of two workers none has a long file left at the end.
+
+    A file's tests share a worker, except those that run a notebook: each of these may
+    go to either.
+    """
+    for item in items:
+        if not item.get_closest_marker("notebook"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=_rank)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _rank(item: pytest.Item) -> int:
+    """0 for what runs a notebook, 1 for what else is slow, 2 for the rest."""
+    marks = ("notebook", "slow")
+    return next((k for k, m in enumerate(marks) if item.get_closest_marker(m)), 2)
 
 
 @pytest.fixture(params=SCHEDULES)
@@ -50,14 +65,23 @@ def fashion_mnist_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_book():
-    return Path("/tmp/site-live/_build/html")
+def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built HTML; the build fails on any warning.
+
+    Workers share one build. DDPM_SITE, the folder of a site, saves even that one.
+    """
+    if site := os.environ.get("DDPM_SITE"):
+        return Path(site)
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            _build(folder)
+            (folder / "done").touch()
+    return folder / "_build" / "html"
 
 
-@pytest.fixture(scope="session")
-def _unused_built_book(tmp_path_factory):
-    """The folder of the built HTML; the build fails on any warning."""
-    folder = tmp_path_factory.mktemp("book")
+def _build(folder: Path) -> None:
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     command = [program, "build", ROOT, "--all", "-W", "--keep-going"]
     done = subprocess.run(
@@ -68,7 +92,6 @@ def _unused_built_book(tmp_path_factory):
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder / "_build" / "html"
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@
 
 After *Run all*, each cell is run again: alone, and after its two predecessors, each
 time with the names as they were at the end. What it prints may differ; it must not
-fail. On the way, each picture is compared with the one that is stored: nbval doesn't.
-And figures.py looks whether it shows what it should.
+fail. (A cell of more than a second runs again once, alone.) On the way, each picture is
+compared with the one that is stored: nbval doesn't. And figures.py looks whether it
+shows what it should.
 
 ``python tests/rerun.py book/05_unet.ipynb ...`` prints the cells that fail.
 """
@@ -11,6 +12,7 @@ And figures.py looks whether it shows what it should.
 import base64
 import io
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +33,9 @@ for _name in [n for n in globals() if n not in _saved and not n.startswith("_")]
 globals().update(_saved)
 """
 
+
+#: A cell of more seconds runs again alone, and before no other.
+LONG = 1.0
 
 #: Pictures are compared in blocks of so many pixels; 1 is black against white.
 BLOCK, TOLERANCE = 8, 0.1
@@ -56,11 +61,14 @@ def failures(path: Path) -> list[str]:
         return f"{reply['ename']}: {reply['evalue']}" if failed else None
 
     try:
-        failed = []
+        failed, long = [], set()
         run(RECORD)
         for i, cell in code:
+            began = time.perf_counter()
             if error := run(cell.source):
                 return [f"cell {i}: {error}"]
+            if time.perf_counter() - began > LONG:
+                long.add(i)
             if difference := apart(pictures_in(cell.outputs), pictures_in(outputs)):
                 failed.append(f"cell {i} draws another picture: {difference}")
             if (name := name_of(cell)) and (wrong := fault(name, outputs)):
@@ -70,8 +78,11 @@ def failures(path: Path) -> list[str]:
             if error := run(cell.source):
                 failed.append(f"cell {i} alone: {error}")
             run(RESTORE)
-            for _, before in code[max(0, k - 2) : k]:
-                run(before.source)
+            if i in long:
+                continue
+            for j, before in code[max(0, k - 2) : k]:
+                if j not in long:
+                    run(before.source)
             if k and (error := run(cell.source)):
                 failed.append(f"cell {i} after two: {error}")
             run(RESTORE)
