@@ -9,15 +9,18 @@ import torch
 from helpers import normal, seeded
 
 from ddpm_course.forward import q_sample
-from ddpm_course.parameterization import Denoiser
-from ddpm_course.sampling import ancestral_step, ddim_step, sample
+from ddpm_course.guidance import guided, labeled
+from ddpm_course.oracle import GaussianMixture
+from ddpm_course.parameterization import Denoiser, eps_from_x0
+from ddpm_course.sampling import ancestral_step, ddim_step, reverse_process, sample
 from ddpm_course.schedules import make_schedule
-from ddpm_course.solvers import Multistep
+from ddpm_course.solvers import Multistep, heun_step, spaced_times
 
 #: Their name of a schedule, ours, and what they leave out: T is 1000.
 NAMES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
 VARIANCES = {"fixed_large": "beta", "fixed_small": "beta_tilde"}
 both = pytest.mark.parametrize("name", NAMES)
+quiet = pytest.mark.filterwarnings("ignore:__array__")  # theirs
 close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-5)
 
 
@@ -108,10 +111,10 @@ def test_a_whole_ddim_chain():
     torch.testing.assert_close(ours, x, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.filterwarnings("ignore:__array__")  # theirs
+@quiet
 @both
 def test_a_whole_multistep_chain(name):
-    """DPM-Solver++ (2M); their Heun is another rule: it averages noises, in σ."""
+    """DPM-Solver++ (2M)."""
     schedule, options = make_schedule(NAMES[name]), {"algorithm_type": "dpmsolver++"}
     scheduler = diffusers.DPMSolverMultistepScheduler(
         1000, beta_schedule=name, final_sigmas_type="zero", **options
@@ -129,6 +132,110 @@ def test_a_whole_multistep_chain(name):
             x0_hat = Denoiser(lambda x, t: network(x), schedule)(ours, now)
             ours = step(schedule, ours, x0_hat, now, then, torch.zeros_like(ours))
             torch.testing.assert_close(ours, x, rtol=1e-4, atol=1e-4)
+
+
+MIXTURE = GaussianMixture(
+    *(torch.tensor(v).double() for v in ([0.3, 0.7], [[1, 0], [-1, 0.5]], [0.5, 0.3]))
+)
+
+
+def their_heun(schedule, times):
+    """x at each call in a chain of theirs with the exact ε̂; the last is x_0.
+
+    They keep x_t / √ᾱ_t, as a function of σ = √((1 - ᾱ_t) / ᾱ_t).
+    """
+    scheduler = exact(diffusers.HeunDiscreteScheduler(beta_schedule="linear"), schedule)
+    scheduler.set_timesteps(timesteps=[t - 1 for t in times[:-1]])
+    scheduler.sigmas = scheduler.sigmas.double()
+    denoiser = MIXTURE.denoiser(schedule)
+    x = normal(6, 2) / schedule.alpha_bar[1000].sqrt()
+    for time in scheduler.timesteps:
+        t, x_t = int(time) + 1, scheduler.scale_model_input(x, time)
+        yield x_t
+        eps = eps_from_x0(schedule, x_t, t, denoiser(x_t, t))
+        x = scheduler.step(eps, time, x).prev_sample
+    yield x
+
+
+@quiet
+def test_their_heun_begins_and_ends_a_step_as_ours_does():
+    """After the first call of a step it is at DDIM's x_s; the last x_0 is the guess.
+
+    Between them they take the mean of both noises, along σ, and ours that of both
+    guesses, along 1 / σ. So whole steps differ.
+    """
+    schedule, times = make_schedule("linear"), [1000, 700, 400, 100, 0]
+    denoiser, states = MIXTURE.denoiser(schedule), list(their_heun(schedule, times))
+    signal, sigma = schedule.alpha_bar.sqrt(), (1 / schedule.alpha_bar - 1).sqrt()
+    for k, (t, s) in enumerate(pairwise(times[:-1])):
+        x_t, x_s, after = states[2 * k : 2 * k + 3]
+        x0_hat, z = denoiser(x_t, t), torch.zeros_like(x_t)
+        close(ddim_step(schedule, x_t, x0_hat, t, s, z), x_s)
+        there = eps_from_x0(schedule, x_s, s, denoiser(x_s, s))
+        noise = (eps_from_x0(schedule, x_t, t, x0_hat) + there) / 2
+        close((x_t / signal[t] + (sigma[s] - sigma[t]) * noise) * signal[s], after)
+        ours = heun_step(denoiser, schedule, x_t, x0_hat, t, s, z)
+        assert (ours - after).abs().max() > 1e-2
+    close(denoiser(states[-2], 100), states[-1])
+
+
+@quiet
+def test_their_heun_and_ours_meet_at_second_order():
+    """Twice as many steps leave a quarter of the gap, and half of DDIM's."""
+    schedule, gaps = make_schedule("linear"), {}
+    denoiser = MIXTURE.denoiser(schedule)
+    rules = {"heun": partial(heun_step, denoiser), "ddim": ddim_step}
+    for steps in (40, 80):
+        times = spaced_times(schedule, steps, "log-snr")
+        *_, theirs = their_heun(schedule, times)
+        for name, step in rules.items():
+            chain = reverse_process(
+                denoiser, schedule, normal(6, 2), step=step, steps=times
+            )
+            *_, (_, ours, _) = chain
+            gaps[name, steps] = (ours - theirs).abs().max().item()
+    assert gaps["heun", 40] / gaps["heun", 80] == pytest.approx(4, rel=0.2)
+    assert gaps["ddim", 40] / gaps["ddim", 80] == pytest.approx(2, rel=0.2)
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+@pytest.mark.parametrize("w", [1.0, 3.0])
+def test_guidance_as_in_their_pipelines(w, clip):
+    """Their guidance_scale is our w, where it is above 1; below, they are conditional.
+
+    If they clip x̂_0, they keep the noise of before, unless they are told to use what
+    was clipped, as we do.
+    """
+    schedule, label = make_schedule("linear"), torch.tensor([2, 0, 1, 1, 2, 0])
+    torch.manual_seed(0)
+    to_eps, shifts = torch.nn.Linear(2, 2).double(), normal(4, 2, seed=3)
+
+    def network(x, t, label):
+        return to_eps(x) + shifts[label + 1]
+
+    options = {"clip_sample": clip is not None, "timestep_spacing": "trailing"}
+    scheduler = diffusers.DDIMScheduler(1000, beta_schedule="linear", **options)
+    exact(scheduler, schedule).set_timesteps(20)
+    x = normal(6, 2)
+    with torch.no_grad():
+        for t in scheduler.timesteps:  # as in DiTPipeline
+            both_labels = torch.cat([label, torch.full_like(label, -1)])
+            told, untold = network(torch.cat([x, x]), t, both_labels).chunk(2)
+            eps = untold + w * (told - untold) if w > 1 else told
+            step = scheduler.step(eps, t, x, use_clipped_model_output=True)
+            x = step.prev_sample
+
+    def denoiser(label):
+        return Denoiser(labeled(network, label), schedule)
+
+    *_, (_, ours, _) = reverse_process(
+        guided(denoiser(label), denoiser(-1), w, clip=clip),
+        schedule,
+        normal(6, 2),
+        step=ddim_step,
+        steps=20,
+    )
+    close(ours, x)
 
 
 @both
