@@ -26,7 +26,7 @@ from ddpm_course.lab.classifier import Classifier, features, predict
 from ddpm_course.lab.datasets import load_data
 from ddpm_course.lab.pretrained import Pretrained
 from ddpm_course.metrics import frechet_distance
-from ddpm_course.sampling import ancestral_step, sample
+from ddpm_course.sampling import ddim_step, sample
 from ddpm_course.training import Settings, learning_rate, simple_loss, update_ema
 from ddpm_course.unet import network_for
 
@@ -135,13 +135,13 @@ def draw(
     steps: int,
     seed: int,
 ) -> Tensor:
-    """An image of each of the labels, by guidance with scale w."""
+    """An image of each of the labels, by guidance with scale w and DDIM."""
     told, untold = model.denoiser(labels), model.denoiser()
     return sample(
         guided(told, untold, w, times, clip=model.about.reach),
         model.schedule(),
         (len(labels), *model.shape),
-        step=partial(ancestral_step, variance="beta_tilde"),
+        step=ddim_step,
         steps=steps,
         generator=torch.Generator().manual_seed(seed),
     )
@@ -217,7 +217,7 @@ def measure(path: Path, scales: list[float], each: int, steps: int, seeds: int) 
         "samples": len(labels),
         "seeds": seeds,
         "sampling_steps": steps,
-        "variance": "beta_tilde",
+        "sampler": "ddim",
     }
 
 
@@ -259,7 +259,7 @@ def main() -> None:
     measuring.add_argument("--w", type=float, nargs="+", default=[0, 1, 2, 4, 8])
     measuring.add_argument("--each", type=int, default=40, help="images a class")
     measuring.add_argument("--seeds", type=int, default=3, help="repetitions")
-    measuring.add_argument("--steps", type=int, default=50, help="sampling steps")
+    measuring.add_argument("--steps", type=int, default=25, help="sampling steps")
     options = parser.parse_args()
     if options.command == "train":
         model = start()
