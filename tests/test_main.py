@@ -510,6 +510,7 @@ def test_guidance_leads_each_image_to_its_label(report, tmp_path):
     """Labels take turns; the last step ends at x̂_0(∅) + w (x̂_0(y) - x̂_0(∅))."""
 
     def answer(x_t, t, label=None):
+        assert len(x_t) <= 3  # --chunk
         none = torch.full((len(x_t),), -1) if label is None else label
         return torch.where(none < 0, 0.1, none / 8)[:, None].expand_as(x_t)
 
