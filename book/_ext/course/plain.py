@@ -106,8 +106,9 @@ def _directive(
     if name == "course-map":
         return ""
     if name == "live":
+        picture = _PICTURE.sub(lambda m: f"{m[1]}({lookup.image(m[2])})", plain(body))
         place = lookup.page(anchor=f"live-{argument}")
-        return f"{plain(body)}\n\n*[On the page]({place}) you can play with this.*"
+        return f"{picture}\n\n*[On the page]({place}) you can play with this.*"
     if name == "source":
         argument, links = lookup.source(argument)
         body = f"{body}\n\n{links}"
@@ -148,6 +149,7 @@ _DISPLAY = re.compile(
     r"\$\$(?P<latex>(?:(?!\$\$).)+?)\$\$(?:[ \t]*\((?P<label>[\w-]+)\))?", re.S
 )
 _TARGET = re.compile(r"^\([\w-]+\)=[ \t]*\n?", re.M)
+_PICTURE = re.compile(r"(!\[[^\]]*\])\(([^)\s]+)\)")
 _BREAK_OR_COMMENT = re.compile(r"^(?:\+\+\+.*|%(?: .*)?)$\n?", re.M)
 _ATTRIBUTES = re.compile(r"(?<=[\])`])\{[#.][^}`]*\}")
 #: a role; else a code span, which is left as it is; else inline math

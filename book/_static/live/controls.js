@@ -71,10 +71,10 @@ Live.controls = (() => {
     const input = element("input");
     const decimals = String(step).split(".")[1]?.length ?? 0;
     const text = show ?? (log ? number : (x) => x.toFixed(decimals).replace("-", "−"));
-    const to = log ? Math.log10 : (/** @type {number} */ x) => x;
-    const from = log
-      ? (/** @type {number} */ x) => 10 ** x
-      : (/** @type {number} */ x) => x;
+    // two digits, so that 0.02 is 0.02, and not the nearest power
+    const from = (/** @type {number} */ x) =>
+      log ? Number((10 ** x).toPrecision(2)) : x;
+    const to = (/** @type {number} */ x) => (log ? Math.log10(x) : x);
     Object.assign(input, { type: "range", min: to(min), max: to(max), step });
     input.value = String(to(value));
     const row = line(toy, label, input, name);

@@ -55,6 +55,17 @@ Live.toy("noise", (toy) => {
     );
     shows[2](Live.forward.qSample(schedule, x0, t.value, eps), `x_t at t = ${t.value}`);
     showAbar(schedule.alphaBar[t.value]);
-    showSnr(schedule.snr[t.value]);
+    const snr = schedule.snr[t.value];
+    showSnr(snr);
+    const balance = snr > 1 ? "more picture than noise" : "more noise than picture";
+    const ends =
+      t.value === 0
+        ? "the picture itself"
+        : snr < 0.01
+          ? "almost nothing but noise"
+          : "";
+    toy.say(
+      `x_t = ${signal.toFixed(3)} x_0 + ${noise.toFixed(3)} ε: ${ends || balance}.`,
+    );
   });
 });

@@ -1,7 +1,7 @@
 /* The posterior under your hand (chapter 3). */
 // needs: plot controls posterior data/settings
 Live.toy("posterior", (toy) => {
-  const { slider, quantity } = Live.controls;
+  const { slider, quantity, number } = Live.controls;
   const { name, T, ...parameters } = Live.data.settings.short;
   const schedule = Live.schedules.make(name, T, parameters);
   const t = slider(toy, "t", "time t", { min: 1, max: T, value: 8 });
@@ -18,9 +18,9 @@ Live.toy("posterior", (toy) => {
     { height: 260, xLabel: "x_{t−1}" },
   );
   Live.plot.legend(toy, [
-    ["3", "x_0 says (prior)", [8, 3, 2, 3]],
-    ["2", "x_t says (likelihood)", [6, 4]],
-    ["1", "posterior", []],
+    ["2", "x_0 says (prior)", [8, 3, 2, 3]],
+    ["1", "x_t says (likelihood)", [6, 4]],
+    ["3", "posterior", []],
   ]);
   const showOnX0 = quantity(toy, "on_x0", "weight of x_0");
   const showOnXt = quantity(toy, "on_xt", "weight of x_t");
@@ -49,19 +49,20 @@ Live.toy("posterior", (toy) => {
         plot.curve([law.mean, law.mean], [0, top], color, options); // a point
       }
     };
-    bell(prior, "3", { dash: [8, 3, 2, 3] });
-    bell(likelihood, "2", { dash: [6, 4] });
-    bell(posterior, "1", { fill: variance > 0, width: 2.5 });
-    plot.knob(x0.value, "3");
-    plot.knob(xt.value, "2");
+    bell(prior, "2", { dash: [8, 3, 2, 3] });
+    bell(likelihood, "1", { dash: [6, 4] });
+    bell(posterior, "3", { fill: variance > 0, width: 2.5 });
+    plot.knob(x0.value, "2");
+    plot.knob(xt.value, "1");
     showOnX0(onX0);
     showOnXt(onXt);
     showMean(mean);
     showVariance(variance);
+    const std = number(Math.sqrt(variance));
     toy.say(
       t.value === 1
-        ? "At t = 1 there is nothing left to guess: the posterior is the point x_0, and its variance is 0."
-        : `The posterior is narrower than either opinion: its standard deviation is ${Live.controls.number(Math.sqrt(variance))}.`,
+        ? "At t = 1 nothing is left to guess: the posterior is the point x_0, with variance 0."
+        : `x_{t−1} is ${number(onX0)} x_0 + ${number(onXt)} x_t = ${number(mean)}, give or take ${std}.`,
     );
   });
 

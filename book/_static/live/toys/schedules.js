@@ -106,18 +106,8 @@ Live.toy("schedules", (toy) => {
     all.sort((a, b) => Number(a.isMine) - Number(b.isMine));
     const { schedule } = all[3];
     const time = Float64Array.from({ length: steps }, (_, i) => (i + 1) / steps);
-    plots[0].begin(
-      [0, 1],
-      [
-        0,
-        1.5 *
-          Math.max(
-            ...(["linear", "quadratic"].includes(name)
-              ? schedule.beta
-              : [values.beta_T]),
-          ),
-      ],
-    );
+    const late = schedule.beta[Math.round(0.9 * steps)];
+    plots[0].begin([0, 1], [0, 1.5 * late]);
     plots[1].begin([0, 1], [0, 1]);
     plots[2].begin([0, 1], [-12, 10]);
     for (const { color, dash, isMine, schedule } of all) {
