@@ -30,16 +30,16 @@ Live.controls = (() => {
 
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-  /** A number as text, with three digits. @param {number} x */
-  const number = (x) => {
+  /** A number as text. @param {number} x @param {number} digits */
+  const number = (x, digits = 3) => {
     if (!Number.isFinite(x)) return Number.isNaN(x) ? "–" : x > 0 ? "∞" : "−∞";
     const size = Math.abs(x);
     if (size !== 0 && (size < 1e-3 || size >= 1e5)) {
-      const [digits, power] = x.toExponential(2).split("e");
+      const [factor, power] = x.toExponential(digits - 1).split("e");
       const high = power.replace(/[+-]/, "").replace(/\d/g, (d) => SUPERSCRIPTS[+d]);
-      return `${digits} × 10${power[0] === "-" ? "⁻" : ""}${high}`.replace("-", "−");
+      return `${factor} × 10${power[0] === "-" ? "⁻" : ""}${high}`.replace("-", "−");
     }
-    const text = size >= 100 ? x.toFixed(0) : x.toPrecision(3);
+    const text = size >= 100 ? x.toFixed(0) : x.toPrecision(digits);
     return (size === 0 ? "0" : text).replace("-", "−");
   };
 
@@ -70,7 +70,9 @@ Live.controls = (() => {
   ) => {
     const input = element("input");
     const decimals = String(step).split(".")[1]?.length ?? 0;
-    const text = show ?? (log ? number : (x) => x.toFixed(decimals).replace("-", "−"));
+    const text =
+      show ??
+      (log ? (x) => number(x, 2) : (x) => x.toFixed(decimals).replace("-", "−"));
     // two digits, so that 0.02 is 0.02, and not the nearest power
     const from = (/** @type {number} */ x) =>
       log ? Number((10 ** x).toPrecision(2)) : x;
@@ -78,6 +80,7 @@ Live.controls = (() => {
     Object.assign(input, { type: "range", min: to(min), max: to(max), step });
     input.value = String(to(value));
     const row = line(toy, label, input, name);
+    row.classList.toggle("live-log", log);
     const output = element("output");
     output.dataset.quantity = name;
     output.setAttribute("aria-live", "off"); // the slider itself says its value

@@ -26,14 +26,18 @@ Live.plot = (() => {
   /** A plot with two axes. Each drawing begins with `begin`. */
   class Plot {
     /** @param {Parts} toy @param {string} label what the picture shows, for screen readers
-     *  @param {{height?: number, xLabel?: string, yLabel?: string}} options */
-    constructor(toy, label, { height = 220, xLabel = "", yLabel = "" } = {}) {
+     *  @param {{height?: number, into?: HTMLElement, xLabel?: string, yLabel?: string}} options */
+    constructor(
+      toy,
+      label,
+      { height = 220, into = toy.stage, xLabel = "", yLabel = "" } = {},
+    ) {
       this.canvas = element("canvas", "live-plot");
       this.canvas.style.height = `${height}px`;
       this.canvas.setAttribute("role", "img");
       this.canvas.setAttribute("aria-label", label);
       this.labels = [xLabel, yLabel];
-      toy.stage.append(this.canvas);
+      into.append(this.canvas);
       this.g = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
       this.x = [0, 1];
       this.y = [0, 1];
@@ -173,13 +177,15 @@ Live.plot = (() => {
       g.restore();
     }
 
-    /** A knob on the x axis that can be dragged. @param {number} x @param {string} color */
-    knob(x, color) {
+    /** A knob on the x axis that can be dragged. @param {number} x @param {string} color
+     *  @param {string} name */
+    knob(x, color, name = "") {
       const { g } = this;
       g.fillStyle = this.color(color);
       g.beginPath();
       g.arc(this.atX(x), this.height - MARGIN.bottom, 7, 0, 2 * Math.PI);
       g.fill();
+      this.text(name, this.atX(x), this.height - 4, "center", color);
     }
   }
 

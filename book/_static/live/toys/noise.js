@@ -57,7 +57,7 @@ Live.toy("noise", (toy) => {
     showAbar(schedule.alphaBar[t.value]);
     const snr = schedule.snr[t.value];
     showSnr(snr);
-    const balance = snr > 1 ? "more picture than noise" : "more noise than picture";
+    const balance = snr > 1 ? "more signal than noise" : "more noise than signal";
     const ends =
       t.value === 0
         ? "the picture itself"

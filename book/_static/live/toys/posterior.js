@@ -22,8 +22,8 @@ Live.toy("posterior", (toy) => {
     ["1", "x_t says (likelihood)", [6, 4]],
     ["3", "posterior", []],
   ]);
-  const showOnX0 = quantity(toy, "on_x0", "weight of x_0");
-  const showOnXt = quantity(toy, "on_xt", "weight of x_t");
+  const showOnX0 = quantity(toy, "on_x0", "factor of x_0");
+  const showOnXt = quantity(toy, "on_xt", "factor of x_t");
   const showMean = quantity(toy, "mean", "mean μ̃_t");
   const showVariance = quantity(toy, "variance", "variance β̃_t");
 
@@ -52,8 +52,8 @@ Live.toy("posterior", (toy) => {
     bell(prior, "2", { dash: [8, 3, 2, 3] });
     bell(likelihood, "1", { dash: [6, 4] });
     bell(posterior, "3", { fill: variance > 0, width: 2.5 });
-    plot.knob(x0.value, "2");
-    plot.knob(xt.value, "1");
+    plot.knob(x0.value, "2", "x_0");
+    plot.knob(xt.value, "1", "x_t");
     showOnX0(onX0);
     showOnXt(onXt);
     showMean(mean);

@@ -54,21 +54,15 @@ Live.toy("schedules", (toy) => {
     toy,
     Object.entries(LOOKS).map(([name, { color, dash }]) => [color, name, dash]),
   );
-  const options = { height: 150 };
+  const row = element("div", "live-row");
+  toy.stage.append(row);
+  /** @param {string} label @param {string} yLabel */
+  const plot = (label, yLabel) =>
+    new Live.plot.Plot(toy, label, { into: row, height: 170, xLabel: "t / T", yLabel });
   const plots = [
-    new Live.plot.Plot(toy, "β of each step, for four schedules", {
-      ...options,
-      yLabel: "β_t",
-    }),
-    new Live.plot.Plot(toy, "ᾱ over time, for four schedules", {
-      ...options,
-      yLabel: "ᾱ_t",
-    }),
-    new Live.plot.Plot(toy, "logarithm of the SNR over time", {
-      ...options,
-      xLabel: "t / T",
-      yLabel: "log SNR_t",
-    }),
+    plot("β of each step, for four schedules", "β_t"),
+    plot("ᾱ over time, for four schedules", "ᾱ_t"),
+    plot("logarithm of the SNR over time, for four schedules", "log SNR_t"),
   ];
   const strip = element("div", "live-strip");
   toy.stage.append(strip);
@@ -127,16 +121,9 @@ Live.toy("schedules", (toy) => {
     showAmplitude(Math.sqrt(abar));
     showBits(Live.forward.bitsPerDim(nats, x0.length));
     showAll(nats / Math.LN2);
-    if (abar > settings.max_final_alpha_bar) {
-      const share = number(100 * Math.sqrt(abar));
-      toy.say(
-        `x_T is not noise: it keeps ${share} % of the picture's amplitude. Use more steps or larger β.`,
-        true,
-      );
-    } else {
-      toy.say(
-        `x_T is noise, for all practical purposes: it keeps ${number(100 * Math.sqrt(abar))} % of the picture's amplitude.`,
-      );
-    }
+    const left = `${number(100 * Math.sqrt(abar))} % of the signal's amplitude is left`;
+    const isNoise = abar <= settings.max_final_alpha_bar;
+    if (isNoise) toy.say(`x_T is noise, for most purposes: ${left}.`);
+    else toy.say(`x_T is not noise: ${left}. Add steps, or raise β.`, true);
   });
 });
