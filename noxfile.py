@@ -39,10 +39,10 @@ def book(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test, or pytest with the arguments given after ``--``."""
     session.install(*PINS, "-e", ".[test]")
-    parallel = ("-n", "2", "--no-loadscope-reorder", "--dist")
-    runs = [("tests", *parallel, "loadgroup")]
+    parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    runs = [("tests", *parallel)]
     if NOTEBOOKS:
-        runs.append(("--nbval", "book/", *parallel, "loadfile"))
+        runs.append(("--nbval", "book/", *parallel))
     failed = False
     for arguments in [session.posargs] if session.posargs else runs:
         try:

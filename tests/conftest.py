@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,16 +25,13 @@ FASHION_MNIST = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: of two workers none has a long file left at the end.
+#: Tests that run a whole notebook: with two workers, each goes to the one that is free.
+#: The other tests of a file share a worker and what they set up.
+ALONE = ("test_runs_unfilled_then_solved", "test_every_cell_can_be_run_again")
 
-    A file's tests share a worker, except those that run a notebook: each of these may
-    go to either.
-    """
-    for item in items:
-        if not item.get_closest_marker("notebook"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: of two workers none has a long file left at the end."""
     items.sort(key=_rank)
     if not torch.cuda.is_available():
         for item in items:
@@ -43,8 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _rank(item: pytest.Item) -> int:
     """0 for what runs a notebook, 1 for what else is slow, 2 for the rest."""
-    marks = ("notebook", "slow")
-    return next((k for k, m in enumerate(marks) if item.get_closest_marker(m)), 2)
+    if item.name.startswith(ALONE):
+        return 0
+    return 1 if item.get_closest_marker("slow") else 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For ``--dist loadfile``: by file, but for the tests that stand alone."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            alone = nodeid.partition("::")[2].startswith(ALONE)
+            return nodeid if alone else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(params=SCHEDULES)

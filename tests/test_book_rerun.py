@@ -10,7 +10,6 @@ from rerun import failures
 from witnesses import BY_NUMBER
 
 
-@pytest.mark.notebook
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", [1, 2, 3, 4])
 def test_every_cell_can_be_run_again(chapter):

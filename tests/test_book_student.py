@@ -404,7 +404,6 @@ quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWa
 
 
 @quiet
-@pytest.mark.notebook
 @pytest.mark.slow
 @chapters
 def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
