@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from ddpm_course import data, schedules
+from ddpm_course import data, metrics, schedules
+from ddpm_course.oracle import GaussianMixture
 
 FOLDER = Path(__file__).parent / "_static" / "live" / "data"
 
@@ -47,6 +48,41 @@ def pictures() -> dict:
     }
 
 
+#: Particles in the plane, and how many draws of real data make the floor.
+PARTICLES, DRAWS = 300, 20
+
+
+def oracle() -> dict:
+    """Data in the plane, and how far real data are from other real data."""
+    ring = GaussianMixture.ring()
+
+    def seeded(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    def draw(seed: int) -> torch.Tensor:
+        return _rounded(ring.sample(PARTICLES, seeded(seed)))
+
+    held_out = draw(0)
+    far = [metrics.energy_distance(draw(1 + i), held_out) for i in range(DRAWS)]
+    return {
+        "particles": PARTICLES,
+        "ring": _mixture(ring),
+        "held_out": held_out.flatten().tolist(),
+        "floor": round(sum(far) / DRAWS, 5),
+        "moons": _rounded(data.moons(40, seeded(0), noise=0.0)).tolist(),
+        "own": [[-1.0, 0.8], [1.2, 0.5], [0.1, -1.1]],
+    }
+
+
+def _mixture(mixture: GaussianMixture) -> dict:
+    names = ("weights", "means", "stds")
+    return {name: _rounded(getattr(mixture, name), 12).tolist() for name in names}
+
+
+def _rounded(x: torch.Tensor, decimals: int = 4) -> torch.Tensor:
+    return x.double().round(decimals=decimals) + 0.0  # no -0
+
+
 def _picture(title: str, image: torch.Tensor) -> dict:
     pixels = ((image + 1) * 127.5).round().to(torch.uint8)
     text = b64encode(pixels.numpy().tobytes()).decode()
@@ -54,7 +90,11 @@ def _picture(title: str, image: torch.Tensor) -> dict:
 
 
 #: Each becomes ``Live.data.NAME`` in ``data/NAME.js``.
-FILES: dict[str, Callable[[], dict]] = {"settings": settings, "pictures": pictures}
+FILES: dict[str, Callable[[], dict]] = {
+    "settings": settings,
+    "pictures": pictures,
+    "oracle": oracle,
+}
 #: Types for the checker, where it should not infer them.
 TYPES = {"pictures": "Record<string, {title: string, shape: number[], bytes: string}>"}
 
