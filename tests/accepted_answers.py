@@ -31,19 +31,23 @@ from ddpm_course.equations import (
     eps_hat,
     mu_theta,
     mu_tilde,
+    pull,
     q_0,
     s,
+    scale,
     sigma_t,
     snr_prev,
     snr_t,
     t,
     tau_t,
     var_1,
+    var_rho,
     x_0,
     x_t,
     z,
 )
 from ddpm_course.exercises import reference
+from ddpm_course.guidance import guided
 from ddpm_course.sampling import ddim_step
 from ddpm_course.schedules import NoiseSchedule
 from ddpm_course.solvers import Multistep
@@ -373,6 +377,42 @@ def look_back_by_the_package(alpha_bar, x_t, x0_hat, x0_before, r, t, s):
     step, z = Multistep(), torch.zeros_like(x_t)
     step(schedule, x_t, x0_before, r, t, z)
     return step(schedule, x_t, x0_hat, t, s, z)
+
+
+def guided_by_lerp(x0_told, x0_untold, w, first, last, t):
+    scale = w if t in range(first, last + 1) else 1.0
+    return torch.lerp(x0_untold, x0_told, scale)
+
+
+def guided_by_the_package(x0_told, x0_untold, w, first, last, t):
+    told, untold = (lambda x, t, x0=x0: x0 for x0 in (x0_told, x0_untold))
+    return guided(told, untold, w, (first, last))(x0_told, t)
+
+
+def replaced_where_known(alpha_bar, x_s, image, known, eps, s):
+    a = alpha_bar[s].item()
+    return torch.where(known == 1, a**0.5 * image + (1 - a) ** 0.5 * eps, x_s)
+
+
+def replaced_in_place(alpha_bar, x_s, image, known, eps, s):
+    x_s, at = x_s.clone(), known.bool()
+    a = alpha_bar[s]
+    x_s[at] = a.sqrt() * image[at] + (1 - a).sqrt() * eps[at]
+    return x_s
+
+
+def attention_of_torch(pixels, words, W_q, W_k, W_v):
+    q, k, v = pixels @ W_q, words @ W_k, words @ W_v
+    return functional.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+
+
+def attention_place_by_place(pixels, words, W_q, W_k, W_v):
+    rows = []
+    for pixel in pixels:
+        scores = torch.stack([(pixel @ W_q) @ (word @ W_k) for word in words])
+        weights = (scores / len(pixel) ** 0.5).exp()
+        rows.append(weights / weights.sum() @ (words @ W_v))
+    return torch.stack(rows)
 
 
 ACCEPTED: dict[str, tuple[Any, ...]] = {
@@ -729,6 +769,46 @@ ACCEPTED |= {
         in_float32("8.4"),
         then("8.4", Tensor.tolist),
         then("8.4", Tensor.numpy),
+    ),
+}
+left = (1 - abar_t) * var_1 / (1 + abar_t * (var_1 - 1))
+ACCEPTED |= {
+    "9.1": (
+        -scale * sp.sqrt(1 - abar_t) * pull + eps_hat,
+        eps_hat - scale * pull * (1 - abar_t) / sp.sqrt(1 - abar_t),
+        eps_hat - root / rest * (scale * (1 - abar_t) / root * pull),
+        (x_t - root * ((x_t - rest * eps_hat) / root + scale * rest**2 / root * pull))
+        / rest,
+        sp.expand(rest * (eps_hat / rest - scale * pull)),
+    ),
+    "9.2": (
+        1 / (2 * var_rho + 2 * left),
+        sp.Rational(1, 2) / (var_rho + 1 / (1 / var_1 + snr_t)),
+        (abar_t * var_1 + 1 - abar_t)
+        / (2 * (var_rho * (abar_t * var_1 + 1 - abar_t) + (1 - abar_t) * var_1)),
+        0.5 / (var_rho + var_1 - abar_t * var_1**2 / (abar_t * var_1 + 1 - abar_t)),
+        sp.factor(1 / (2 * (var_rho + left))),
+    ),
+    "9.3": (
+        guided_by_lerp,
+        guided_by_the_package,
+        in_float32("9.3"),
+        then("9.3", Tensor.tolist),
+        then("9.3", Tensor.numpy),
+    ),
+    "9.4": (
+        replaced_where_known,
+        replaced_in_place,
+        in_float32("9.4"),
+        then("9.4", Tensor.tolist),
+        then("9.4", Tensor.numpy),
+    ),
+    "9.5": (
+        attention_of_torch,
+        attention_place_by_place,
+        in_float32("9.5"),
+        then("9.5", Tensor.tolist),
+        then("9.5", Tensor.numpy),
     ),
 }
 ACCEPTED |= PIECES | HUNTS

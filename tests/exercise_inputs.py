@@ -163,6 +163,27 @@ def look_back(d: Draw) -> tuple:
     return alpha_bar, x_t, x0_hat, x0_before, r, t, d.whole(0, t - 1)
 
 
+def guidance(d: Draw) -> tuple:
+    first = d.whole(1, 9)
+    shape = d.whole(1, 4), d.whole(1, 4)
+    w = [0.0, 1.0, d.number(0, 8), d.number(0, 8)][d.whole(0, 3)]
+    return *d.normal(2, *shape), w, first, d.whole(first, 9), d.whole(1, 10)
+
+
+def hole(d: Draw) -> tuple:
+    T = d.whole(1, 7)
+    shape = d.whole(1, 4), d.whole(1, 4)
+    x_s, image, eps = d.normal(3, *shape)
+    known = (d.uniform(0, 1, *shape) < 0.5).double()
+    return (1 - d.betas(T)).cumprod(0), x_s, image, known, eps, d.whole(0, T)
+
+
+def cross_attention(d: Draw) -> tuple:
+    width = d.whole(1, 5)
+    pixels, words = (d.normal(d.whole(1, 6), width) for _ in range(2))
+    return pixels, words, *d.normal(3, width, width)
+
+
 #: By the number of the exercise: a draw of its arguments.
 INPUTS: dict[str, Callable[[Draw], tuple]] = {
     "1.2": q_step,
@@ -185,6 +206,9 @@ INPUTS: dict[str, Callable[[Draw], tuple]] = {
     "7.6": condition,
     "7.7": chain,
     "8.4": look_back,
+    "9.3": guidance,
+    "9.4": hole,
+    "9.5": cross_attention,
 }
 
 

@@ -9,6 +9,7 @@ itself. Here is nothing about colors, sizes or places that only please the eye.
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,6 +47,8 @@ from nbformat import NotebookNode
 from scipy.stats import norm
 
 from ddpm_course import data
+from ddpm_course.lab.classifier import predict
+from ddpm_course.lab.pretrained import load_classifier
 from ddpm_course.oracle import GaussianMixture
 from ddpm_course.parameterization import loss_weight
 from ddpm_course.plotting import SCHEDULE_STYLE
@@ -1528,3 +1531,136 @@ def steps_likelihood(figure):
     for ax, title in zip(figure.axes, ("formula", "flow"), strict=True):
         assert ax.get_title() == title
         assert equal(picture(ax), truth, absolute=0.01)
+
+
+# --- chapter 9 --------------------------------------------------------------------
+
+#: The classes of the line, the labeled one first: weights, means, widths.
+LABELED = ([0.25, 0.25], [0.0, 1.5], [0.3, 0.3])
+OTHER = ([0.5], [-0.6], [0.5])
+EVERY = tuple(a + b for a, b in zip(LABELED, OTHER, strict=True))
+
+
+def bells(x: np.ndarray, parts: tuple, a: float = 1.0) -> np.ndarray:
+    """The sum of Gaussians, diffused until a is left of the variance, at x."""
+    return sum(
+        w * norm.pdf(x, a**0.5 * m, (a * s**2 + 1 - a) ** 0.5)
+        for w, m, s in zip(*parts, strict=True)
+    )
+
+
+def tilted_density(x: np.ndarray, w: float) -> np.ndarray:
+    """The density of all, times the power w of the label's probability."""
+    labeled, other = bells(x, LABELED), bells(x, OTHER)
+    mass = (labeled + other) * (labeled / (labeled + other)) ** w
+    return mass / np.trapezoid(mass, x)
+
+
+def seen_as(images: list[np.ndarray]) -> np.ndarray:
+    """The classes that the package's classifier sees."""
+    batch = torch.tensor(np.stack(images)).float()[:, None] * 2 - 1
+    return predict(load_classifier("fashion-mnist"), batch).numpy()
+
+
+@shows
+def guidance_idea(figure):
+    names, _, rows = grid(figure)
+    assert names == ["$w$ = 0", "$w$ = 1", "$w$ = 3"]
+    right = [(seen_as(row) == np.arange(10)).sum() for row in rows]
+    assert rising(right) and right[0] <= 4 and right[2] >= 7
+
+
+@shows
+def guidance_tilted(figure):
+    widths, ahead = [], []
+    for ax, w in zip(figure.axes, (1, 2, 4, 8), strict=True):
+        assert ax.get_title() == f"$w$ = {w}"
+        edge = ax.collections[0].get_paths()[0].vertices
+        x, y = edge[np.argsort(edge[:, 0], kind="stable")].T
+        top = y > 0  # the outline also runs along the axis
+        assert equal(y[top], tilted_density(x, w)[top], 0.01, 0.002)
+        place, density = points(ax.lines[0])
+        mass = density * np.gradient(place)
+        mean = (mass * place).sum() / mass.sum()
+        ahead.append(mean - np.trapezoid(x[top] * y[top], x[top]))
+        widths.append(((mass * (place - mean) ** 2).sum() / mass.sum()) ** 0.5)
+        if w == 1:  # the control
+            assert np.abs(density - tilted_density(place, 1)).max() < 0.03
+    assert abs(ahead[0]) < 0.02 and rising(ahead) and falling(widths)
+
+
+def noisy_tilted(x: np.ndarray, w: float, a: float) -> np.ndarray:
+    """The tilted density, diffused: a sum over clean points."""
+    clean = np.linspace(-4, 5, 9001)[:, None]
+    kernel = norm.pdf(x, a**0.5 * clean, (1 - a) ** 0.5)
+    return (tilted_density(clean[:, 0], w)[:, None] * kernel).sum(0)
+
+
+def log_slope(density: Callable, x: np.ndarray, h: float = 1e-4) -> np.ndarray:
+    return (np.log(density(x + h)) - np.log(density(x - h))) / (2 * h)
+
+
+@shows
+def guidance_scores(figure):
+    for ax, t in zip(figure.axes, (700, 400, 50), strict=True):
+        assert ax.get_title() == f"$t$ = {t}" and ax.get_xlabel() == "$x_t$"
+        a = COSINE.alpha_bar[t].item()
+        (x, tilted), (_, guided) = map(points, ax.lines)
+        labeled = log_slope(partial(bells, parts=LABELED, a=a), x)
+        every = log_slope(partial(bells, parts=EVERY, a=a), x)
+        assert equal(guided, -3 * every + 4 * labeled, 1e-3, 1e-3)
+        truth = log_slope(partial(noisy_tilted, w=4, a=a), x)
+        assert equal(tilted, truth, 0.01, 0.02)
+    first = figure.axes[0]
+    assert color(first.lines[1]) == color(curve(first, "guided"))
+
+
+@shows
+def guidance_other(figure):
+    names, _, rows = grid(figure)
+    assert names == ["original", "replaced", "gradient", "7 × 7", "sharpened"]
+    rows = dict(zip(names, map(np.stack, rows), strict=True))
+    original = rows["original"]
+    assert all(map(is_clothes, original))
+    for name in ("replaced", "gradient"):
+        assert np.abs(rows[name] - original)[:, :14].mean() < 0.03
+        assert np.abs(rows[name] - original)[:, 14:].mean() > 0.03
+
+    def blocks(images):
+        return images.reshape(6, 7, 4, 7, 4).mean((2, 4))
+
+    assert equal(blocks(rows["7 × 7"]), blocks(original), absolute=1e-3)
+    assert np.ptp(rows["7 × 7"].reshape(6, 7, 4, 7, 4), axis=(2, 4)).max() == 0
+    assert np.abs(blocks(rows["sharpened"]) - blocks(original)).mean() < 0.05
+
+
+@shows
+def guidance_words(figure):
+    cells = [(ax.get_title(), picture(ax)) for ax in figure.axes]
+    for row, wording in ((cells[:6], "above"), (cells[6:], "below")):
+        (_, image), *maps = row
+        words = [word for word, _ in maps]
+        nouns = ["bag", "boot"] if wording == "above" else ["boot", "bag"]
+        assert words == ["a", nouns[0], wording, "a", nouns[1]]
+        assert image.shape == (32, 16) and image[:16].mean() > image[16:20].mean()
+        looks = dict(maps)
+        lean = {n: looks[n][:4].sum() / looks[n].sum() for n in nouns}
+        assert lean["bag"] > lean["boot"]
+        assert equal(sum(m for _, m in maps), np.ones((8, 4)), absolute=1e-3)
+
+
+@shows
+def guidance_latent(figure):
+    names, _, rows = grid(figure)
+    assert names == ["784", "196", "49", "8"] and all(map(is_clothes, rows[0]))
+    off = [np.mean([like(a, b) for a, b in zip(r, rows[0], strict=True)]) for r in rows]
+    assert falling(off) and off[0] > 0.999 and off[3] > 0.6
+
+
+@shows
+def guidance_interval(figure):
+    names, _, rows = grid(figure)
+    assert names == ["never", "100-700", "always"]
+    bags = [(seen_as(row) == 8).sum() for row in rows]
+    spread = [np.std(row, axis=0).mean() for row in rows]
+    assert min(bags[1:]) >= max(bags[0], 8) and spread[2] < spread[0]

@@ -381,13 +381,18 @@ _CONSTANTS = {
     "j": 2,
     "longest": 1e4,
     "omega_j": 1e4 ** (-2 / 3),
+    "scale": 1.7,
+    "var_rho": 0.3,
+    "var_all": 1.3,
+    "var_y": 0.25,
 }
 
 #: Free data: three random numbers, new ones at each time.
 _RANDOM = (
     *("x_0", "x_t", "x_prev", "x_prev2", "x_s", "eps", "z", "v", "score"),
     *("x0_hat", "x0_hat_1", "eps_hat", "v_hat", "mean_1", "mean_2"),
-    *("x0_hat_s", "x0_hat_r", "ydot", "ydot_hat"),
+    *("x0_hat_s", "x0_hat_r", "ydot", "ydot_hat", "y", "x0_hat_y", "eps_hat_y"),
+    *("score_y", "pull", "power_pull"),
 )
 
 
@@ -465,6 +470,8 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
         data = {name: randn(3) for name in _RANDOM}
         # of two points, -1 and 1: the guess is tanh of this
         lean = np.sqrt(abar[t]) * data["x_t"] / (1 - abar[t])
+        # the same if 1 has the probability 0.7
+        x0_told = torch.tanh(lean + np.log(0.7 / 0.3) / 2)
         with np.errstate(divide="ignore"):  # at s = 0
             log_snr = np.log(snr[[t, s]])
         at_t = {
@@ -488,6 +495,10 @@ def _test_values(betas: torch.Tensor, generator: torch.Generator) -> Iterator[di
             "w_s": np.exp(log_snr[1] / 2),
             "tau_t": 1 / (1 + np.exp(log_snr[0] / 2)),
             "var_x0": 1 / torch.cosh(lean) ** 2,
+            "x0_mean": torch.tanh(lean),
+            "x0_told": x0_told,
+            "eps_told": (data["x_t"] - np.sqrt(abar[t]) * x0_told)
+            / np.sqrt(1 - abar[t]),
             "div_x0": randn(1).item(),
             "mu_tilde": on_x0[t] * data["x_0"] + on_x_t[t] * data["x_t"],
             "mu_theta": on_x0[t] * data["x0_hat"] + on_x_t[t] * data["x_t"],

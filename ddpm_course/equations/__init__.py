@@ -28,7 +28,7 @@ from ddpm_course.equations.symbols import (
 )
 
 #: The chapters. Each has a module ``chapter_N`` here, and one in ``exercises``.
-CHAPTERS = range(1, 9)
+CHAPTERS = range(1, 10)
 
 #: Every labeled equation, by its label, in the order of the book.
 LEDGER: dict[str, Equation] = {

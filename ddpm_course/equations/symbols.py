@@ -72,6 +72,7 @@ lambda_s = _real("lambda_s", r"\lambda_s", "the same at $s$")
 lambda_r = _real("lambda_r", r"\lambda_r", "the same at $r$, the time of the last step")
 w_t = _positive("w_t", "w_t", "root of the signal-to-noise ratio at $t$")
 w_s = _positive("w_s", "w_s", "the same at $s$")
+scale = _positive("scale", "w", "scale of guidance: 0 is unconditional, 1 conditional")
 tau_t = _positive("tau_t", r"\tau_t", "time of the straight line: 0 is data, 1 noise")
 steepness = _positive("steepness", r"\kappa", "steepness of the sigmoid schedule")
 offset = _positive("offset", r"\delta", "offset of the cosine schedule")
@@ -95,6 +96,35 @@ score = _real(
     "score: the direction in which noisy data become likelier fastest",
 )
 
+
+# Conditions
+y = _real("y", "y", "condition: a label, or a measured number")
+var_rho = _positive("var_rho", r"\rho^2", "variance of a measurement's noise")
+var_all = _positive("var_all", r"\sigma^2", "variance of all the data")
+var_y = _positive("var_y", r"\sigma_y^2", "variance of the data with the label $y$")
+score_y = _real(
+    "score_y", r"\nabla_{x_t} \log q(x_t \mid y)", "score of the data with the label"
+)
+pull = _real(
+    "pull",
+    r"\nabla_{x_t} \log p(y \mid x_t)",
+    "pull of a classifier: the direction in which the label becomes likelier fastest",
+)
+power_pull = _real(
+    "power_pull",
+    r"\nabla_{x_t} \log \mathbb E[p(y \mid x_0)^w \mid x_t]",
+    "the same for a power of the classifier, averaged over the clean images",
+)
+x0_mean = _real("x0_mean", r"\mathbb E[x_0 \mid x_t]", "best guess of the clean data")
+x0_told = _real(
+    "x0_told", r"\mathbb E[x_0 \mid x_t, y]", "the same if the label is known"
+)
+eps_told = _real(
+    "eps_told",
+    r"\mathbb E[\varepsilon \mid x_t, y]",
+    "best guess of the noise if the label is known",
+)
+
 # What a network predicts
 mu_theta = _real("mu_theta", r"\mu_\theta(x_t, t)", "mean of the model's step")
 x0_hat = _real("x0_hat", r"\hat x_\theta(x_t, t)", "predicted clean data")
@@ -102,6 +132,12 @@ x0_hat_1 = _real(
     "x0_hat_1", r"\hat x_\theta(x_1, 1)", "the same at the last step, $t = 1$"
 )
 eps_hat = _real("eps_hat", r"\varepsilon_\theta(x_t, t)", "predicted noise")
+x0_hat_y = _real(
+    "x0_hat_y", r"\hat x_\theta(x_t, t, y)", "clean data, predicted with the label"
+)
+eps_hat_y = _real(
+    "eps_hat_y", r"\varepsilon_\theta(x_t, t, y)", "noise, predicted with the label"
+)
 x0_hat_s = _real("x0_hat_s", r"\hat x_\theta(x_s, s)", "the same at $s$")
 x0_hat_r = _real("x0_hat_r", r"\hat x_\theta(x_r, r)", "the guess of the last step")
 div_x0 = _real(

@@ -29,6 +29,7 @@ GROUPS = {
     "6": Group("chapter_6", "06_training"),
     "7": Group("chapter_7", "07_sampling"),
     "8": Group("chapter_8", "08_fewer_steps"),
+    "9": Group("chapter_9", "09_guidance"),
     "B": Group("build", "build_your_own"),
     "F": Group("find_the_bug", "find_the_bug"),
 }

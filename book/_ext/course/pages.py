@@ -40,7 +40,7 @@ DOCUMENTS = {
 #: The steps of the course map, one a chapter.
 STEPS = (
     *("Forward", "Bound", "Posterior", "Noise", "Network", "Loss", "Sampling"),
-    "Fewer steps",
+    *("Fewer steps", "Guidance"),
 )
 
 
