@@ -74,6 +74,19 @@ def oracle() -> dict:
     }
 
 
+def guidance() -> dict:
+    """The line of chapter 9: the label's density, that of all, and normal quantiles."""
+    told = GaussianMixture([0.5, 0.5], [[0.0], [1.5]], 0.3)
+    every = GaussianMixture([0.25, 0.25, 0.5], [[0.0], [1.5], [-0.6]], [0.3, 0.3, 0.5])
+    share = (torch.arange(500, dtype=torch.float64) + 0.5) / 500
+    return {
+        "told": _mixture(told),
+        "every": _mixture(every),
+        "share": 0.5,
+        "quantiles": _rounded(torch.special.ndtri(share), 9).tolist(),
+    }
+
+
 def _mixture(mixture: GaussianMixture) -> dict:
     names = ("weights", "means", "stds")
     return {name: _rounded(getattr(mixture, name), 12).tolist() for name in names}
@@ -94,6 +107,7 @@ FILES: dict[str, Callable[[], dict]] = {
     "settings": settings,
     "pictures": pictures,
     "oracle": oracle,
+    "guidance": guidance,
 }
 #: Types for the checker, where it should not infer them.
 TYPES = {"pictures": "Record<string, {title: string, shape: number[], bytes: string}>"}

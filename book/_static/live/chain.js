@@ -1,57 +1,14 @@
 /* Particles that run from noise to data with the exact denoiser: the toys of chapters 7
    and 8. States are computed when they are first shown, a few milliseconds a frame. */
-// needs: plot controls random oracle sampling solvers metrics plane datasets
+// needs: plot controls random oracle sampling solvers rules metrics plane datasets
 Live.chain = (() => {
   const SECONDS = 6; // from noise to data
   const BUDGET = 5; // milliseconds a frame
   const ARROWS = 60; // particles with an arrow
   const SIGMA_MAX = 80; // as in chapter 8
-  const { ancestralStep, ddimStep, reverseProcess } = Live.sampling;
-  const { heunStep, multistep, spacedTimes } = Live.solvers;
-
-  /** The rules by name: the title, whether it draws noise, and the step.
-   *  @type {Record<string, {title: string, isNoisy: boolean, calls?: (n: number) => number,
-   *    make: (denoiser: (x: Float64Array, t: number) => Float64Array, eta: number) =>
-   *      ReturnType<typeof ddimStep>}>} */
-  const RULES = {
-    beta: {
-      title: "ancestral, σ² = β",
-      isNoisy: true,
-      make: () => ancestralStep("beta"),
-    },
-    beta_tilde: {
-      title: "ancestral, σ² = β̃",
-      isNoisy: true,
-      make: () => ancestralStep("beta_tilde"),
-    },
-    ddim: { title: "DDIM", isNoisy: false, make: (_, eta) => ddimStep(eta) },
-    heun: {
-      title: "Heun",
-      isNoisy: false,
-      calls: (n) => 2 * n - 1,
-      make: (denoiser) => heunStep(denoiser),
-    },
-    multistep: { title: "multistep", isNoisy: false, make: () => multistep() },
-  };
-
-  /** A chain whose states are computed when they are asked for.
-   *  @param {Generator<Float64Array, void>} steps @param {Float64Array} start */
-  const recorded = (steps, start) => {
-    const states = [start];
-    return {
-      states,
-      /** The index, or the last that could be reached in time. @param {number} index
-       *  @param {number} until a time in milliseconds */
-      reach(index, until) {
-        while (states.length <= index && performance.now() < until) {
-          const { value } = steps.next();
-          if (!value) break;
-          states.push(value);
-        }
-        return Math.min(index, states.length - 1);
-      },
-    };
-  };
+  const { reverseProcess } = Live.sampling;
+  const { heunStep, spacedTimes } = Live.solvers;
+  const { RULES, recorded } = Live.rules;
 
   /** Builds the toy. @param {InstanceType<typeof Live.core.Toy>} toy
    *  @param {{rules: string[], rule: string, schedule: string, steps: number[],
@@ -95,6 +52,7 @@ Live.chain = (() => {
       value: 0,
       show: (i) => String(times[i]),
     });
+    time.row.style.flexBasis = "100%";
     const showWidth = hideable(toy, () =>
       quantity(toy, "width", "width of the modes / true"),
     );
@@ -104,8 +62,12 @@ Live.chain = (() => {
     const showFlow = hideable(toy, () =>
       quantity(toy, "error", "distance to where the flow leads"),
     );
-    const showEnergy = quantity(toy, "energy", "energy distance to data");
-    const showFloor = quantity(toy, "floor", "the same for real data");
+    const showEnergy = hideable(toy, () =>
+      quantity(toy, "energy", "energy distance to data"),
+    );
+    const showFloor = hideable(toy, () =>
+      quantity(toy, "floor", "the same for real data"),
+    );
     const showCalls = whole(toy, "calls", "calls of the denoiser");
 
     let seed = 1;
@@ -138,7 +100,7 @@ Live.chain = (() => {
       reference = Float64Array.from(data_points);
       time.input.max = String(n);
       time.value = Math.round(share * n);
-      eta.row.hidden = kind.value !== "ddim";
+      eta.row.hidden = toFlow || kind.value !== "ddim";
       if (spacing.parentElement) spacing.parentElement.hidden = !toFlow;
       Object.assign(toy, { state: () => ({ times, seed, states: chain.states }) });
     };
@@ -183,34 +145,41 @@ Live.chain = (() => {
       plane.regions(data.mixture, schedule, Math.max(t, 1), label);
       data.draw();
       if (toFlow && end === 200) {
-        plane.dots(flow.states[200], "2", { radius: 3, open: true, alpha: 0.8 });
+        plane.dots(flow.states[200], "2", { radius: 3, open: true });
+        if (t === 0) plane.arrows(x, flow.states[200], "1", { head: 0 });
       }
       plane.dots(x, "", { alpha: 0.75 });
       if (t > 0) {
         const some = x.subarray(0, 2 * ARROWS);
         plane.arrows(some, data.mixture.x0Mean(schedule, some, t), "1");
       }
+      const { isFinite } = data;
       const energy = Live.metrics.energyDistance(x, reference, 2);
-      const least = data.isFinite
+      const least = isFinite
         ? Live.metrics.meanDistance(reference, reference, 2) / particles
         : floor;
-      const width = data.isFinite ? null : Live.metrics.modeWidth(x, data.mixture);
       const away = Live.metrics.nearestDistance(x, reference, 2);
       const near = away.reduce((sum, r) => sum + r, 0) / particles;
-      showWidth(width);
-      showNearest(data.isFinite ? near : null);
-      showFlow(toFlow && end === 200 ? apart(x, flow.states[200]) : null);
-      showEnergy(energy);
-      showFloor(least);
+      const width = isFinite ? NaN : Live.metrics.modeWidth(x, data.mixture);
+      const error = end < 200 ? NaN : apart(x, flow.states[200]);
+      showWidth(isFinite ? null : width);
+      showNearest(isFinite ? near : null);
+      showFlow(toFlow ? error : null);
+      showEnergy(toFlow ? null : energy);
+      showFloor(toFlow ? null : least);
       showCalls(RULES[kind.value].calls?.(shown) ?? shown);
-      const sharp =
-        width === null ? "" : `modes are ${number(width)} times as wide, and `;
-      const far = `the energy distance is ${number(energy / least)} times that of real data`;
-      toy.say(
-        t > 0
-          ? `At t = ${t} the arrows lead to the guesses E[x_0 | x_t].`
-          : `After ${shown} steps ${sharp}${far}.`,
-      );
+      if (t > 0) {
+        toy.say(`At t = ${t} the arrows lead to the guesses E[x_0 | x_t].`);
+      } else if (toFlow) {
+        const calls = RULES[kind.value].calls?.(shown) ?? shown;
+        toy.say(
+          `After ${calls} calls, points are ${number(error)} from where they should be.`,
+        );
+      } else if (isFinite) {
+        toy.say(`Samples are ${number(near)} from the nearest data point, on average.`);
+      } else {
+        toy.say(`Modes are ${number(width)} times as wide as they should be.`);
+      }
     });
   };
 
