@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from ddpm_course import data, metrics, schedules
+from ddpm_course.lab import pretrained
 from ddpm_course.oracle import GaussianMixture
 
 FOLDER = Path(__file__).parent / "_static" / "live" / "data"
@@ -96,6 +97,30 @@ def _rounded(x: torch.Tensor, decimals: int = 4) -> torch.Tensor:
     return x.double().round(decimals=decimals) + 0.0  # no -0
 
 
+def fashion_mnist() -> dict:
+    """The network, in 16 bits: names and shapes, then all values in one row."""
+    return _network(pretrained.fashion_mnist())
+
+
+def _network(model: pretrained.Pretrained) -> dict:
+    weights = {name: w.half() for name, w in model.network.state_dict().items()}
+    assert model.kind == "v" and all(w.isfinite().all() for w in weights.values())
+    raw = b"".join(w.numpy().astype("<f2").tobytes() for w in weights.values())
+    return {
+        "schedule": model.about.schedule,
+        "clip": model.about.reach,
+        "patch": model.about.patch,
+        "parameters": [" ".join(map(str, (k, *w.shape))) for k, w in weights.items()],
+        "bytes": b64encode(raw).decode(),
+    }
+
+
+def held_out() -> dict:
+    """The images that come with the package."""
+    images = data.fashion_mnist_held_out()
+    return _picture("1000 test images of Fashion-MNIST", images)
+
+
 def _picture(title: str, image: torch.Tensor) -> dict:
     pixels = ((image + 1) * 127.5).round().to(torch.uint8)
     text = b64encode(pixels.numpy().tobytes()).decode()
@@ -106,6 +131,8 @@ def _picture(title: str, image: torch.Tensor) -> dict:
 FILES: dict[str, Callable[[], dict]] = {
     "settings": settings,
     "pictures": pictures,
+    "fashion_mnist": fashion_mnist,
+    "held_out": held_out,
     "oracle": oracle,
     "guidance": guidance,
 }

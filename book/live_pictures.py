@@ -27,6 +27,9 @@ body { margin: 0; width: 660px; font-family: system-ui, sans-serif; }
 .live-stage { padding-bottom: 4px; color: #757575; }
 """
 
+#: What is pressed before the picture is taken, in order, and what that loads.
+PLAYED = {"draw": (["draw", "nearest"], ["fashion_mnist", "held_out"])}
+
 
 def toys() -> list[str]:
     """The names of all toys."""
@@ -42,6 +45,13 @@ def stand(page: Page, toy: str, folder: Path = FOLDER) -> None:
         page.add_script_tag(path=folder / f"{name}.js")
     page.evaluate("document.dispatchEvent(new Event('DOMContentLoaded'))")
     page.wait_for_selector(".live-started")
+    buttons, data = PLAYED.get(toy, ([], []))
+    for name in data:
+        page.add_script_tag(path=folder / "data" / f"{name}.js")
+    for name in buttons:
+        button = page.locator(f"button[data-control={name}]")
+        button.click()
+        page.wait_for_selector(".live:not([aria-busy=true])", timeout=120_000)
     page.wait_for_timeout(300)
 
 
