@@ -210,7 +210,7 @@ def measure(path: Path, scales: list[float], each: int, steps: int, seeds: int) 
     of_test = (predict(eye, data.test) == data.test_labels).double().mean().item()
     return {
         "what": WHAT,
-        "by_scale": {str(w): by_seed(w) for w in scales},
+        "by_scale": {f"{w:g}": by_seed(w) for w in scales},
         "in_interval": {"w": INSIDE, "times": INTERVAL, **by_seed(INSIDE, INTERVAL)},
         "real_images": over_seeds(floor),
         "accuracy_on_test_images": of_test,

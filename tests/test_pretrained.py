@@ -7,6 +7,7 @@ import re
 import zipfile
 from dataclasses import asdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -127,16 +128,32 @@ def test_the_network_by_class_is_told_what_to_look_for():
     assert (none / (unlabeled - x0).square().mean() - 1).abs() < 0.1
 
 
-def test_the_record_by_class_counts_what_guidance_does():
+def test_the_record_by_class_says_what_guidance_does():
+    """It makes images more typical and less diverse; in an interval, less so."""
     path = pretrained.WEIGHTS / "fashion_mnist_by_class.json"
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert record["samples"] >= 100 and record["cpu"]
+    assert record["seeds"] >= 3 and record["samples"] >= 100 and record["cpu"]
     assert record["training"]["steps"] > 0
     readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
     for command in (record["command"], record["training"]["command"]):
         assert command in readme
-    accuracy = {float(w): row["accuracy"] for w, row in record["by_scale"].items()}
-    assert accuracy[0] < 0.3 and 0.7 < accuracy[1] < accuracy[2]
+    rows = list(record["by_scale"].values())
+    accuracy, diversity, distance = (
+        [(row[name], row[f"{name}_error"]) for row in rows]
+        for name in ("accuracy", "diversity", "frechet_distance")
+    )
+    assert accuracy[0][0] < 0.2 and diversity[0][0] > 1.5  # w = 0 hears no label
+    for (value, error), (after, its) in pairwise(accuracy):
+        assert after > value + error - its
+    for (value, error), (after, its) in pairwise(diversity):
+        assert after < value - error - its
+    real, inside = record["real_images"], record["in_interval"]
+    floor = real["frechet_distance"] + real["frechet_distance_error"]
+    assert all(value > floor for value, _ in distance)
+    assert real["diversity"] == pytest.approx(1, abs=0.05)
+    whole = record["by_scale"][f"{inside['w']:g}"]
+    assert whole["diversity"] < inside["diversity"] < diversity[1][0]
+    assert accuracy[1][0] < inside["accuracy"] < whole["accuracy"]
 
 
 @pytest.mark.slow
