@@ -303,10 +303,10 @@ def _network(add: Add, folder: str) -> None:
         "--sampler",
         choices=drawing.SAMPLERS,
         default="ancestral",
-        help="which sampling step: ancestral draws new noise in each and needs many; "
-        "ddim, heun and multistep follow the probability flow of chapter 8. With few "
-        "steps multistep is the best; heun calls the network twice in each step but "
-        "the last",
+        help="how to step: ancestral draws fresh noise at every step; ddim, heun and "
+        "multistep follow the probability flow of chapter 8 and make do with fewer "
+        "steps, multistep with the fewest; heun calls the network twice in each step "
+        "but the last",
     )
     add(
         "--variance",
@@ -314,7 +314,7 @@ def _network(add: Add, folder: str) -> None:
         default="beta_tilde",
         help="of the ancestral step; beta needs many steps",
     )
-    add("--eta", type=float, default=0.0, help="new noise of the DDIM step, 0 … 1")
+    add("--eta", type=float, default=0.0, help="fresh noise of the DDIM step, 0 … 1")
     add("--chunk", type=_count, help="images per call, if memory is short")
     add(
         "--seed",
@@ -346,9 +346,9 @@ def _sample(command: Callable[..., Add]) -> None:
         "--guidance",
         type=_scale,
         metavar="W",
-        help="exaggerate what the label adds: 0 ignores it, 1 is conditional, 2 makes "
-        "images more typical and less diverse; except for 1, each call of the network "
-        "becomes two (default: 1)",
+        help="scale of what the label adds: 0 ignores the label, 1 is conditional, "
+        "and more makes images more typical and less diverse; unless it is 1, the "
+        "network is called twice as often (default: 1)",
     )
     add("--gif", action="store_true", help="write the chain as an animation, too")
     _network(add, "samples")
