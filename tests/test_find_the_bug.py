@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import random
 import re
 
 import nbformat
@@ -14,6 +15,7 @@ from witnesses import PAGES, cells
 
 from ddpm_course import posterior, sampling, schedules, training
 from ddpm_course.exercises import find, find_the_bug, in_chapter, reference, solution
+from ddpm_course.exercises.checker import judge
 from ddpm_course.exercises.hunt import EXAMPLE, Suspect, says
 from ddpm_course.oracle import GaussianMixture
 
@@ -127,24 +129,18 @@ def test_each_part_counts(exercise):
 def test_a_suspect_that_is_judged_wrongly_is_named_and_shown(exercise):
     """Experiments that are wrong about a single suspect, and no known mistake."""
     own, repair = experiment_of(exercise), reference(exercise.number)[1]
-    known = [[says(m.answer, s) for s in own.suspects] for m in own.wrong.values()]
+    known = [verdicts for _, verdicts in own.verdicts]
     for wrong in own.suspects:
-
-        def experiment(program, wrong=wrong):
-            return own.reference(program) != (program is wrong.program)
-
-        if [s.guilty != (s is wrong) for s in own.suspects] in known:
+        says = {s.program: s.guilty != (s is wrong) for s in own.suspects}
+        if [*says.values()] in known:
             continue
+        verdict = judge(exercise, (says.get, repair))
         act, truth = (
             ("clears", "has the bug") if wrong.guilty else ("accuses", "is right")
         )
-        assert f"It {act} a program that {truth}." in said(
-            exercise.number, (experiment, repair), 1
-        )
-        assert f"{act} {wrong.what}, which {truth}." in said(
-            exercise.number, (experiment, repair), 2
-        )
-        shown = said(exercise.number, (experiment, repair), 3)
+        nudge, specific, shown = (verdict.say(level) for level in (1, 2, 3))
+        assert f"It {act} a program that {truth}." in nudge
+        assert f"{act} {wrong.what}, which {truth}." in specific
         source = inspect.getsource(wrong.program).strip().splitlines()
         assert all(line.strip() in shown for line in source)
 
@@ -191,15 +187,39 @@ def test_any_kind_of_truth_is_taken(true):
     assert says(lambda program: true, Suspect(len, True, "")) is True
 
 
-def test_an_experiment_may_draw_without_moving_the_global_generator():
-    torch.manual_seed(0)
-    state = torch.random.get_rng_state()
-    draws = [says(lambda p: bool(torch.rand(()) < 0.5), Suspect(len, True, ""))] * 3
-    assert len(set(draws)) == 1
-    assert torch.equal(torch.random.get_rng_state(), state)
+#: A number in 0 … 1 from each of the generators that belong to nobody.
+DRAWS = {
+    "torch": lambda: torch.rand(()).item(),
+    "numpy": lambda: np.random.rand(),  # noqa: NPY002
+    "random": random.random,
+}
+each_draw = pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 
 
-def test_an_experiment_that_depends_on_chance_is_told_so():
+def seed():
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    random.seed(1)
+
+
+@each_draw
+def test_an_experiment_may_draw_without_moving_a_generator(draw):
+    seed()
+    expected = [draw(), draw()]
+    seed()
+    drawn = [draw()]
+    asked = {says(lambda program: draw() < 0.5, Suspect(len, True, "")) for _ in "123"}
+    assert len(asked) == 1
+    assert [*drawn, draw()] == expected
+
+
+@each_draw
+def test_an_experiment_that_depends_on_chance_is_told_so(draw):
+    text = said("F.4", (lambda program: draw() < 0.5, ...))
+    assert "It depends on chance: asked about the program on the page, it says" in text
+
+
+def test_chance_in_what_an_experiment_measures_is_seen_too():
     def mean_of_many(program):
         network, x = find_the_bug.Tiny().train(), torch.ones(100)
         answers = torch.stack([program(network, x, 2) for _ in range(200)])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddpm_course.exercises import chapter_5
+from ddpm_course.exercises.chance import seeded, states
 from ddpm_course.exercises.checker import Exercise, Mistake
 from ddpm_course.exercises.inputs import float64, randn
 from ddpm_course.exercises.trouble import Trouble, a
@@ -29,16 +30,15 @@ def _tensor(result: Any) -> Any:
 
 
 def _from_rng(call: Callable[[], Any]) -> Any:
-    """What a call returns. Raises Trouble if it draws from torch's own generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        before = torch.random.get_rng_state()
+    """What a call returns. Raises Trouble if it draws from a global generator."""
+    with seeded(0):
+        before = states()
         result = call()
-        moved = not torch.equal(before, torch.random.get_rng_state())
-    if moved:
+        drew = states() != before
+    if drew:
         raise Trouble(
-            "you draw from torch's own generator. Pass generator=rng to every draw, so "
-            "that a seed repeats the run."
+            "you draw from a global generator, such as torch's own. Pass generator=rng "
+            "to every draw, so that a seed repeats the run."
         )
     return result
 
@@ -349,13 +349,13 @@ def _wrong_block(wrong: str) -> Callable:
 
 def _run_block(block: Any, c_in: int, c_out: int, c_time: int) -> Any:
     """Whether conv_2 starts away from zero, then the output with known weights."""
-    torch.manual_seed(0)
-    layer = block(c_in, c_out, c_time)
+    with seeded(0):
+        layer, ours = block(c_in, c_out, c_time), ResidualBlock(c_in, c_out, c_time)
     x, time = randn(2, c_in, 3, 4), randn(2, c_time)
     if layer is ... or not list(layer.parameters()):
         return layer if layer is ... else layer(x, time)
     layer = layer.double()
-    _check_parts(layer, ResidualBlock(c_in, c_out, c_time))
+    _check_parts(layer, ours)
     moves = any(bool(weight.any()) for weight in layer.conv_2.parameters())
     with torch.no_grad():
         for name, weight in layer.named_parameters():

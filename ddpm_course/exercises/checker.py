@@ -6,15 +6,16 @@ same as that mistake.
 """
 
 import inspect
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
 from ddpm_course.exercises import diagnosis
 from ddpm_course.exercises.time_limit import TimeUp, within
 from ddpm_course.exercises.trouble import Trouble
-from ddpm_course.exercises.values import agree, evaluate, scale_of
+from ddpm_course.exercises.values import Values, agree, evaluate, ours, scale_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,42 @@ class Exercise:
     trial: Callable | None = None
     unfit: Callable[[Any], str] = lambda answer: ""
     judged: Callable[[Any], "Verdict"] | None = None
+
+    @cached_property
+    def truth(self) -> list[Values]:
+        """What the reference evaluates to, in each trial or at each point."""
+        return ours(self.reference, self.reference, self.inputs)
+
+    @cached_property
+    def errors(self) -> list[tuple[str, list]]:
+        """The hint of each mistake, and what the mistake evaluates to."""
+        return [
+            (mistake.hint, ours(self.reference, mistake.answer, self.inputs))
+            for mistake in self.mistakes.values()
+        ]
+
+    @cached_property
+    def plain(self) -> "Exercise":
+        """The same exercise, about functions of the inputs alone."""
+        mistakes = {
+            name: Mistake(self.on_inputs(mistake.answer), mistake.hint)
+            for name, mistake in self.mistakes.items()
+        }
+        reference = self.on_inputs(self.reference)
+        return replace(self, reference=reference, mistakes=mistakes, trial=None)
+
+    def on_inputs(self, answer: Any) -> Any:
+        """The answer as a function of the inputs alone, if it is to be tried."""
+        if not self.trial or not callable(answer):
+            return answer
+        trial = self.trial
+
+        def tried(*inputs: Any) -> Any:
+            return trial(answer, *inputs)
+
+        _, *others = inspect.signature(trial).parameters.values()
+        tried.__signature__ = inspect.Signature(others)  # type: ignore[attr-defined]
+        return tried
 
 
 @dataclass(frozen=True)
@@ -147,9 +184,10 @@ def _compared(exercise: Exercise, answer: Any) -> Verdict:
     if exercise.judged:
         return exercise.judged(answer)
     if exercise.trial:
-        exercise, answer = _plain(exercise, exercise.trial, answer)
-    kind, inputs = exercise.reference, exercise.inputs
-    got: list = [...] if answer is ... else [*evaluate(kind, answer, inputs)]
+        answer, exercise = exercise.on_inputs(answer), exercise.plain
+    got: list = [...]
+    if answer is not ...:
+        got = [*evaluate(exercise.reference, answer, exercise.inputs)]
     if any(one is ... for one in got):
         return Verdict(
             "open",
@@ -158,23 +196,22 @@ def _compared(exercise: Exercise, answer: Any) -> Verdict:
                 "run that cell, then this one."
             ),
         )
-    want = [*evaluate(kind, exercise.reference, inputs)]
-    scale = scale_of(want)
+    want, scale = exercise.truth, scale_of(exercise.truth)
 
-    def same(values: Iterable) -> bool:
+    def same(values: list) -> bool:
         return all(agree(g, v, scale) for g, v in zip(got, values, strict=True))
 
     if same(want):
         return Verdict("right", lambda level: f"correct. {exercise.meaning}")
-    for mistake in exercise.mistakes.values():
-        if same(evaluate(kind, mistake.answer, inputs)):
+    for hint, values in exercise.errors:
+        if same(values):
             raised = [g.where for g in got if isinstance(g, Trouble) and g.where]
-            return named("\n".join([mistake.hint, *raised[:1]]))
+            return named("\n".join([hint, *raised[:1]]))
     case = diagnosis.Case(exercise, answer, got, want, scale)
     if sentence := diagnosis.form(case):
         return named(sentence)
-    values = tuple(one.array.tobytes() for one in got)
-    return Verdict("unknown", lambda level: _capital(_help(case, level)), values)
+    bits = tuple(one.array.tobytes() for one in got)
+    return Verdict("unknown", lambda level: _capital(_help(case, level)), bits)
 
 
 def _help(case: diagnosis.Case, level: int) -> str:
@@ -183,28 +220,6 @@ def _help(case: diagnosis.Case, level: int) -> str:
         return case.say(level)
     except Exception:  # whatever an answer holds, the student gets a sentence
         return case.exercise.hint
-
-
-def _plain(exercise: Exercise, trial: Callable, answer: Any) -> tuple[Exercise, Any]:
-    """The exercise about functions of the inputs alone, and the answer as one."""
-    _, *others = inspect.signature(trial).parameters.values()
-
-    def plain(answer: Any) -> Any:
-        if not callable(answer):
-            return answer
-
-        def on_inputs(*inputs: Any) -> Any:
-            return trial(answer, *inputs)
-
-        on_inputs.__signature__ = inspect.Signature(others)  # type: ignore[attr-defined]
-        return on_inputs
-
-    reference = plain(exercise.reference)
-    mistakes = {
-        n: Mistake(plain(m.answer), m.hint) for n, m in exercise.mistakes.items()
-    }
-    plain_one = replace(exercise, reference=reference, mistakes=mistakes, trial=None)
-    return plain_one, plain(answer)
 
 
 def _capital(sentence: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ddpm_course.exercises.chance import seeded
 from ddpm_course.exercises.checker import Mistake
 from ddpm_course.exercises.hunt import EXAMPLE, PAGE, Experiment, Suspect, hunt, lineup
 from ddpm_course.exercises.inputs import float64, randn
@@ -732,8 +733,7 @@ def _still_training(program: Callable) -> bool:
 def _predicted(answer: Callable, training: int) -> Any:
     """The answer; raises Trouble if the network is not left in the mode it was in."""
     network, x = Tiny().train(bool(training)), torch.ones(20, dtype=torch.float64)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
+    with seeded(1):
         predicted = answer(network, x, 2)
     modes = {layer.training for layer in network.modules()}
     right = torch.is_tensor(predicted) and torch.equal(predicted, x / 2)
@@ -1850,8 +1850,7 @@ DENOISERS: tuple[tuple[bool, str, Callable], ...] = (
 def _checked(answer: Callable, denoiser: int) -> Any:
     """1 if the check is right about this denoiser. Raises Trouble if it isn't."""
     right, what, program = DENOISERS[denoiser]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         passed = answer(program)
     if passed is ... or passed is None:
         return passed

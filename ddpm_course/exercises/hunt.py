@@ -9,11 +9,13 @@ import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
+from ddpm_course.exercises.chance import seeded, states
 from ddpm_course.exercises.checker import Exercise, Mistake, Verdict, named, weigh
 from ddpm_course.exercises.trouble import Trouble, a
 from ddpm_course.exercises.values import raised
@@ -68,7 +70,7 @@ class Experiment:
     mistakes: dict[str, Mistake]
 
     @property
-    def wrong(self) -> dict[str, Mistake]:
+    def errors(self) -> dict[str, Mistake]:
         """The known wrong experiments, with the two that every exercise has."""
         never = Mistake(lambda program: False, f"It never says True. {self.blind}")
         always = Mistake(
@@ -76,6 +78,14 @@ class Experiment:
             "It says True whatever it is given. Try it on a program that is right.",
         )
         return {"never": never, "always": always} | self.mistakes
+
+    @cached_property
+    def verdicts(self) -> list[tuple[str, list]]:
+        """The hint of each known mistake, and what that says of each suspect."""
+        return [
+            (mistake.hint, [says(mistake.answer, suspect) for suspect in self.suspects])
+            for mistake in self.errors.values()
+        ]
 
     def judge(self, answer: Any) -> Verdict:
         """Try an experiment on the suspects."""
@@ -92,9 +102,9 @@ class Experiment:
         ]
         if not off:
             return Verdict("right")
-        for mistake in self.wrong.values():
-            if said == [says(mistake.answer, suspect) for suspect in self.suspects]:
-                return named(mistake.hint)
+        for hint, verdicts in self.verdicts:
+            if said == verdicts:
+                return named(hint)
         return Verdict("unknown", lambda level: _about(off[0], level), (*said,))
 
 
@@ -123,10 +133,10 @@ def _asked(experiment: Any, suspect: Suspect, seed: int) -> tuple[Any, bool]:
             "parentheses."
         )
     try:
-        with torch.random.fork_rng(devices=[]):
-            state = torch.manual_seed(seed).get_state()
+        with seeded(seed):
+            before = states()
             answer = experiment(suspect.program)
-            drew = not torch.equal(state, torch.random.get_rng_state())
+            drew = states() != before
     except (Exception, SystemExit) as error:
         raise Trouble(f"with {suspect.what}, {raised(error, 'it')}") from None
     if isinstance(answer, torch.Tensor | np.ndarray) and answer.shape in ((), (1,)):
@@ -194,7 +204,7 @@ def hunt(
         f"experiment: {name}": Mistake(
             (mistake.answer, repair), _sentence("known", mistake.hint, "right", "")
         )
-        for name, mistake in experiment.wrong.items()
+        for name, mistake in experiment.errors.items()
     } | {
         f"repair: {name}": Mistake(
             (experiment.reference, mistake.answer),
