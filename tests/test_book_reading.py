@@ -129,7 +129,8 @@ PROOFS = """() => [...document.querySelectorAll("div.proven > a")].map(mark => {
 
 @pytest.mark.slow
 @proving
-def test_every_proof_is_a_check_mark_at_its_equation(chapter, path):
+def test_a_chapter_as_it_is_first_seen(chapter, path):
+    """Every proof is a check mark at its equation; pictures outweigh code."""
     proven = [
         label
         for cell, tags in tagged_cells(path)
@@ -139,6 +140,12 @@ def test_every_proof_is_a_check_mark_at_its_equation(chapter, path):
     with chapter(f"book/{path.stem}.html") as (page, trouble):
         marks = page.evaluate(PROOFS)
         shown = page.locator("article").inner_text()
+        share = shares(page)
+        page.get_by_label("Reading mode").select_option("everything")
+        unfolded_share = shares(page)
+    assert share["code"] + share["folds"] <= 0.15, share  # folds: their closed lines
+    assert share["pictures"] >= 0.15, share
+    assert unfolded_share["code"] > 0.25  # it sees code that is there
     assert len(marks) == len(proven) > 0
     for mark in marks:
         assert mark["name"] == f"Proof of equation {mark['number']}"
@@ -225,15 +232,3 @@ def test_without_a_script_all_is_folded_and_within_reach(browser, site):
         fold.locator("summary").first.click(position={"x": 3, "y": 5})
         assert inside.is_visible()
     context.close()
-
-
-@pytest.mark.slow
-@proving
-def test_code_is_a_small_part_of_the_page_and_pictures_are_not(chapter, path):
-    """As it is first seen: what is open, and the lines that the rest is folded to."""
-    with chapter(f"book/{path.stem}.html") as (page, _):
-        share = shares(page)
-        assert share["code"] + share["folds"] <= 0.15, share
-        assert share["pictures"] >= 0.15, share
-        page.get_by_label("Reading mode").select_option("everything")
-        assert shares(page)["code"] > 0.25  # it sees code that is there
