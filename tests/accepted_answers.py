@@ -401,13 +401,16 @@ def replaced_in_place(alpha_bar, x_s, image, known, eps, s):
     return x_s
 
 
-def attention_of_torch(pixels, words, W_q, W_k, W_v):
+def attention_of_torch(pixels, words, is_word, W_q, W_k, W_v):
     q, k, v = pixels @ W_q, words @ W_k, words @ W_v
-    return functional.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+    mask = is_word.bool().expand(len(q), -1)
+    return functional.scaled_dot_product_attention(
+        q[None], k[None], v[None], attn_mask=mask[None]
+    )[0]
 
 
-def attention_place_by_place(pixels, words, W_q, W_k, W_v):
-    rows = []
+def attention_place_by_place(pixels, words, is_word, W_q, W_k, W_v):
+    words, rows = words[is_word == 1], []
     for pixel in pixels:
         scores = torch.stack([(pixel @ W_q) @ (word @ W_k) for word in words])
         weights = (scores / len(pixel) ** 0.5).exp()

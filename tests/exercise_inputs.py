@@ -181,7 +181,9 @@ def hole(d: Draw) -> tuple:
 def cross_attention(d: Draw) -> tuple:
     width = d.whole(1, 5)
     pixels, words = (d.normal(d.whole(1, 6), width) for _ in range(2))
-    return pixels, words, *d.normal(3, width, width)
+    is_word = (d.uniform(0, 1, len(words)) < 0.7).double()
+    is_word[d.whole(0, len(words) - 1)] = 1.0
+    return pixels, words, is_word, *d.normal(3, width, width)
 
 
 #: By the number of the exercise: a draw of its arguments.

@@ -1635,17 +1635,31 @@ def guidance_other(figure):
 
 
 @shows
+def guidance_clothes(figure):
+    (ax,) = figure.axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("diversity", "accuracy")
+    diversity, accuracy = points(next(x for x in ax.lines if len(x.get_xdata()) > 1))
+    assert rising(accuracy) and falling(diversity) and len(accuracy) == 4
+    named = {text.get_text(): text.xy for text in ax.texts}
+    for w, *spot in zip((1, 2, 4, 8), diversity, accuracy, strict=True):
+        assert equal(named[f"$w$ = {w}"], spot)
+    real = named["real clothes"]
+    inside = next(xy for name, xy in named.items() if "interval" in name)
+    for x, y in (real, inside):  # on the better side of the curve
+        assert x > np.interp(y, accuracy, diversity)
+
+
+@shows
 def guidance_words(figure):
     cells = [(ax.get_title(), picture(ax)) for ax in figure.axes]
     for row, wording in ((cells[:6], "above"), (cells[6:], "below")):
         (_, image), *maps = row
-        words = [word for word, _ in maps]
-        nouns = ["bag", "boot"] if wording == "above" else ["boot", "bag"]
-        assert words == ["a", nouns[0], wording, "a", nouns[1]]
+        assert [t for t, _ in maps] == ["a", "1st noun", wording, "a", "2nd noun"]
         assert image.shape == (32, 16) and image[:16].mean() > image[16:20].mean()
         looks = dict(maps)
-        lean = {n: looks[n][:4].sum() / looks[n].sum() for n in nouns}
-        assert lean["bag"] > lean["boot"]
+        lean = [looks[f"{n} noun"] for n in ("1st", "2nd")]
+        lean = [m[:4].sum() / m.sum() for m in lean]  # toward the upper half
+        assert rising(lean) if wording == "below" else falling(lean)
         assert equal(sum(m for _, m in maps), np.ones((8, 4)), absolute=1e-3)
 
 
@@ -1661,6 +1675,7 @@ def guidance_latent(figure):
 def guidance_interval(figure):
     names, _, rows = grid(figure)
     assert names == ["never", "100-700", "always"]
-    bags = [(seen_as(row) == 8).sum() for row in rows]
+    right = [(seen_as(row) == 2).sum() for row in rows]
     spread = [np.std(row, axis=0).mean() for row in rows]
-    assert min(bags[1:]) >= max(bags[0], 8) and spread[2] < spread[0]
+    assert right[0] < right[1] <= right[2]
+    assert spread[2] < 0.9 * min(spread[:2])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import sympy as sp
+import torch
 from torch import Tensor
 
 from ddpm_course.equations import abar_t, eps_hat, pull, scale, var_1, var_rho
@@ -407,56 +408,74 @@ _REPLACE = Exercise(
 
 
 def cross_attention(
-    pixels: Tensor, words: Tensor, W_q: Tensor, W_k: Tensor, W_v: Tensor
+    pixels: Tensor,
+    words: Tensor,
+    is_word: Tensor,
+    W_q: Tensor,
+    W_k: Tensor,
+    W_v: Tensor,
 ) -> Tensor:
     q, k, v = pixels @ W_q, words @ W_k, words @ W_v
-    weights = (q @ k.T / q.shape[1] ** 0.5).softmax(dim=1)
-    return weights @ v
+    scores = q @ k.T / q.shape[1] ** 0.5
+    scores = scores.masked_fill(is_word == 0, -torch.inf)
+    return scores.softmax(dim=1) @ v
+
+
+def _left_out(scores: Tensor, is_word: Tensor) -> Tensor:
+    return scores.masked_fill(is_word == 0, -torch.inf)
 
 
 def _attend(
     score: Callable = lambda q, k: q @ k.T / q.shape[1] ** 0.5,
+    mask: Callable = _left_out,
     norm: Callable = lambda scores: scores.softmax(1),
 ) -> Callable:
-    """Cross-attention with other scores, or other weights made of them."""
+    """Cross-attention with other scores, another mask or other weights."""
 
-    def wrong(pixels, words, W_q, W_k, W_v):
-        return norm(score(pixels @ W_q, words @ W_k)) @ (words @ W_v)
+    def wrong(pixels, words, is_word, W_q, W_k, W_v):
+        weights = norm(mask(score(pixels @ W_q, words @ W_k), is_word))
+        return weights @ (words @ W_v)
 
     return wrong
 
 
-def _swapped(pixels, words, W_q, W_k, W_v):
-    q, k, v = words @ W_q, pixels @ W_k, pixels @ W_v
+def _masked_weights(pixels, words, is_word, W_q, W_k, W_v):
+    q, k, v = pixels @ W_q, words @ W_k, words @ W_v
+    return (q @ k.T / q.shape[1] ** 0.5).softmax(1) * is_word @ v
+
+
+def _blank_words(pixels, words, is_word, W_q, W_k, W_v):
+    words = words * is_word[:, None]
+    q, k, v = pixels @ W_q, words @ W_k, words @ W_v
     return (q @ k.T / q.shape[1] ** 0.5).softmax(1) @ v
 
 
-def _of_itself(pixels, words, W_q, W_k, W_v):
+def _of_itself(pixels, words, is_word, W_q, W_k, W_v):
     q, k, v = pixels @ W_q, pixels @ W_k, pixels @ W_v
     return (q @ k.T / q.shape[1] ** 0.5).softmax(1) @ v
 
 
-def _keys_for_values(pixels, words, W_q, W_k, W_v):
-    q, k = pixels @ W_q, words @ W_k
-    return (q @ k.T / q.shape[1] ** 0.5).softmax(1) @ k
+def _of_keys(pixels, words, is_word, W_q, W_k, W_v):
+    return cross_attention(pixels, words, is_word, W_q, W_k, W_k)
 
 
-def _words_for_values(pixels, words, W_q, W_k, W_v):
-    q, k = pixels @ W_q, words @ W_k
-    return (q @ k.T / q.shape[1] ** 0.5).softmax(1) @ words
+def _of_words(pixels, words, is_word, W_q, W_k, W_v):
+    same = torch.eye(len(W_v), dtype=W_v.dtype)
+    return cross_attention(pixels, words, is_word, W_q, W_k, same)
 
 
-def _keys_and_values_swapped(pixels, words, W_q, W_k, W_v):
-    return cross_attention(pixels, words, W_q, W_v, W_k)
+def _keys_and_values_swapped(pixels, words, is_word, W_q, W_k, W_v):
+    return cross_attention(pixels, words, is_word, W_q, W_v, W_k)
 
 
-def _queries_and_keys_swapped(pixels, words, W_q, W_k, W_v):
-    return cross_attention(pixels, words, W_k, W_q, W_v)
+def _queries_and_keys_swapped(pixels, words, is_word, W_q, W_k, W_v):
+    return cross_attention(pixels, words, is_word, W_k, W_q, W_v)
 
 
-def _look(places: int, tokens: int, width: int) -> tuple:
+def _look(places: int, width: int, *is_word: int) -> tuple:
     weights = (randn(width, width, seed=n) for n in (1, 2, 3))
-    return randn(places, width, seed=4), randn(tokens, width, seed=5), *weights
+    pixels, words = randn(places, width, seed=4), randn(len(is_word), width, seed=5)
+    return pixels, words, float64(*is_word), *weights
 
 
 _CROSS = Exercise(
@@ -465,33 +484,49 @@ _CROSS = Exercise(
     difficulty="hard",
     minutes=20,
     reference=cross_attention,
-    meaning="Compare it with the attention of chapter 5: only the source of the keys "
-    "and values has changed.",
-    hint="Write down the shapes. There is one weight for each pixel and word, and the "
-    "weights of a pixel add up to 1.",
+    meaning="Compare it with the attention of chapter 5: what is new is where the keys "
+    "and values come from, and the mask.",
+    hint="Write down the shapes. There is one weight for each place and word, and the "
+    "weights of a place add up to 1 over the words that are none of the blanks.",
     inputs=(
-        _look(1, 2, 1),
-        _look(2, 3, 2),
-        _look(3, 2, 3),
-        _look(4, 1, 2),
-        _look(2, 5, 4),
-        _look(3, 3, 2),
+        _look(1, 1, 1, 1),
+        _look(2, 2, 1, 1, 0),
+        _look(3, 2, 1, 0),
+        _look(4, 3, 1),
+        _look(2, 4, 1, 1, 1, 0, 0),
+        _look(3, 2, 0, 1, 0, 1),
+        _look(5, 3, 1, 1, 1, 1),
     ),
     mistakes={
-        "the roles swapped": Mistake(
-            _swapped,
-            "You let each word ask the pixels. The result has a row for each pixel, so "
-            "the pixels ask.",
+        "no mask": Mistake(
+            _attend(mask=lambda scores, is_word: scores),
+            "Your places look at the blanks, too.",
+        ),
+        "scores of 0": Mistake(
+            _attend(mask=lambda scores, is_word: scores * is_word),
+            "You set the scores of the blanks to 0. The exponential of 0 is 1: they "
+            "still get a share. Which score has an exponential of 0?",
+        ),
+        "blanks set to 0": Mistake(
+            _blank_words,
+            "Blank words have a score of 0 and a value of 0, but the softmax still "
+            "gives them a share, which the others lack.",
+        ),
+        "masked too late": Mistake(
+            _masked_weights,
+            "You leave out the blanks after the softmax, so that the other weights no "
+            "longer add up to 1.",
+        ),
+        "the blanks alone": Mistake(
+            _attend(
+                mask=lambda scores, is_word: scores.masked_fill(is_word == 1, -1e9)
+            ),
+            "Your mask is inverted: the blanks are what is looked at.",
         ),
         "self-attention": Mistake(
             _of_itself,
             "Your words are never used: that is self-attention. Keys and values come "
             "from the words.",
-        ),
-        "over the pixels": Mistake(
-            _attend(norm=lambda scores: scores.softmax(0)),
-            "Your softmax runs over the pixels. The weights of each pixel must add up "
-            "to 1 over the words.",
         ),
         "not divided": Mistake(
             _attend(score=lambda q, k: q @ k.T),
@@ -507,10 +542,10 @@ _CROSS = Exercise(
             _attend(score=lambda q, k: q @ k.T / k.shape[0] ** 0.5),
             "The root is that of the vectors' length, not of the number of words.",
         ),
-        "no softmax": Mistake(
-            _attend(norm=lambda scores: scores),
-            "Your weights are the plain products: they may be negative and don't add "
-            "up to 1.",
+        "over the places": Mistake(
+            _attend(norm=lambda scores: scores.softmax(0).nan_to_num(0)),
+            "Your softmax runs over the places. The weights of each place must add up "
+            "to 1 over the words.",
         ),
         "not normalized": Mistake(
             _attend(norm=lambda scores: scores.exp()),
@@ -518,15 +553,15 @@ _CROSS = Exercise(
         ),
         "softmax over all": Mistake(
             _attend(norm=lambda s: s.flatten().softmax(0).reshape(s.shape)),
-            "Your softmax runs over all pixels and words at once. Each pixel has "
+            "Your softmax runs over all places and words at once. Each place has "
             "weights of its own.",
         ),
         "the keys returned": Mistake(
-            _keys_for_values,
-            "You average the keys. The values, words @ W_v, are what a pixel takes.",
+            _of_keys,
+            "You average the keys. The values, words @ W_v, are what a place takes.",
         ),
         "the words returned": Mistake(
-            _words_for_values,
+            _of_words,
             "You average the words themselves. The values are words @ W_v.",
         ),
         "keys and values swapped": Mistake(
@@ -536,11 +571,11 @@ _CROSS = Exercise(
         ),
         "queries and keys swapped": Mistake(
             _queries_and_keys_swapped,
-            "The matrices of queries and keys are swapped: W_q belongs to the pixels.",
+            "The matrices of queries and keys are swapped: W_q belongs to the places.",
         ),
         "the plain mean": Mistake(
             _attend(score=lambda q, k: 0 * (q @ k.T)),
-            "Each pixel gets the plain mean of the values: your weights don't depend "
+            "Each place gets the plain mean of the values: your weights don't depend "
             "on the queries.",
         ),
     },
