@@ -480,6 +480,81 @@ def test_the_numbers_of_posterior(opened, t, x0, xt):
         assert said == pytest.approx(expected, rel=5.1e-3)
 
 
+#: The curves that a toy draws: x, y and the name of the color.
+CURVES = """(place) => {
+  const { prototype } = Live.plot.Plot;
+  const { curve } = prototype;
+  const seen = [];
+  prototype.curve = function (xs, ys, color, ...rest) {
+    seen.push([[...xs], [...ys], color]);
+    curve.call(this, xs, ys, color, ...rest);
+  };
+  Live.core.started.get(place).paint();
+  prototype.curve = curve;
+  return seen;
+}"""
+
+
+def test_the_curves_of_posterior(opened):
+    page = opened["03_posterior_mean"]
+    page.set("posterior", t=6, x0=1.2, xt=-0.4)
+    schedule = quiet_schedule("linear", 20, beta_1=5e-3, beta_T=0.5)
+    abar, alpha, beta = schedule.alpha_bar[5], schedule.alpha[6], schedule.beta[6]
+    x0, xt = torch.tensor([[1.2], [-0.4]], dtype=torch.float64)
+    mean, var = posterior_mean(schedule, x0, xt, 6), posterior_variance(schedule, 6)
+    laws = {
+        "2": Normal(abar.sqrt() * x0, (1 - abar).sqrt()),
+        "1": Normal(xt / alpha.sqrt(), (beta / alpha).sqrt()),
+        "3": Normal(mean, var.sqrt()),
+    }
+    curves = page.toy("posterior").evaluate(CURVES)
+    assert [color for _, _, color in curves] == list(laws)
+    for x, y, color in curves:
+        density = laws[color].log_prob(torch.tensor(x, dtype=torch.float64)).exp()
+        assert y == pytest.approx(density.tolist(), rel=1e-6, abs=1e-9)
+
+
+def test_the_posterior_stands_where_the_axis_says(opened):
+    """Its top, the highest pixel in its color, is above the mean."""
+    page = opened["03_posterior_mean"]
+    page.set("posterior", t=6, x0=1.2, xt=-0.4)
+    x, y, width, height = page.toy("posterior").evaluate(
+        """(place) => {
+          const canvas = place.querySelector("canvas");
+          const { width, height } = canvas;
+          const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+          const green = [0, 0x86, 0x61, 255];
+          const at = data.findIndex((_, i) => i % 4 === 0 &&
+            green.every((value, c) => data[i + c] === value));
+          const [x, y] = [(at / 4) % width, Math.floor(at / 4 / width)];
+          return [x, y, width, height];
+        }"""
+    )
+    mean = page.shown("posterior")["mean"]
+    assert x == pytest.approx(46 + (mean + 3) / 6 * (width - 60), abs=4)
+    assert y == pytest.approx(height - 34 - (height - 44) / 1.2, abs=3)
+
+
+def test_the_curves_of_schedules(opened):
+    page = opened["01_forward_process"]
+    page.set("schedules", schedule="cosine", T=100, s=0.02, steepness=4)
+    page.set("schedules", beta_1=math.log10(2e-4), beta_T=-1, max_beta=0.95)
+    ends = {"beta_1": 2e-4, "beta_T": 0.1}
+    drawn = {
+        "1": quiet_schedule("linear", 100, **ends),
+        "4": quiet_schedule("quadratic", 100, **ends),
+        "3": quiet_schedule("sigmoid", 100, steepness=4, **ends),
+        "2": quiet_schedule("cosine", 100, s=0.02, max_beta=0.95),
+    }
+    curves = page.toy("schedules").evaluate(CURVES)
+    assert [color for _, _, color in curves[::3]] == list(drawn)  # cosine, in front
+    for i, (x, y, color) in enumerate(curves):
+        schedule = drawn[color]
+        series = (schedule.beta, schedule.alpha_bar, schedule.snr.log())[i % 3]
+        assert x == pytest.approx([t / 100 for t in range(1, 101)])
+        assert y == pytest.approx(series[1:].tolist(), rel=1e-6)
+
+
 def test_the_posterior_is_dragged(opened):
     page = opened["03_posterior_mean"]
     page.set("posterior", t=8, x0=1, xt=-1)
@@ -537,6 +612,22 @@ def test_each_control_works_by_keyboard_alone(opened):
 def test_nothing_breaks_from_the_disk(opened):
     for page in opened.values():
         assert page.trouble == []
+
+
+def test_toys_are_printed_in_the_colors_of_paper(opened):
+    page = opened["03_posterior_mean"]
+    page.set("posterior", t=5)
+    light = page.look("posterior")
+    page.page.emulate_media(color_scheme="dark")
+    page.page.wait_for_selector("html[data-theme=dark]", state="attached")
+    page.page.evaluate(FRAMES)
+    dark = page.look("posterior")
+    page.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = page.look("posterior")
+    page.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.page.emulate_media(color_scheme="light")
+    page.page.wait_for_selector("html[data-theme=light]", state="attached")
+    assert printed == light != dark
 
 
 def test_a_phone_has_room_for_the_toys(opened):

@@ -123,6 +123,7 @@ Live.core = (() => {
     sizes.observe(toy.stage);
     const theme = new MutationObserver(() => toy.change());
     theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    window.addEventListener("beforeprint", () => toy.paint()); // paper is light
     return toy;
   };
 

@@ -222,7 +222,8 @@ Live.plot = (() => {
       const x = plot.valueAt(event);
       const away = sliders.map((slider) => Math.abs(slider.value - x));
       held = sliders[away.indexOf(Math.min(...away))];
-      held.value = x;
+      // a finger may want to scroll the page: it has to move sideways first
+      if (event.pointerType !== "touch") held.value = x;
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
