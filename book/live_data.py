@@ -102,13 +102,17 @@ def fashion_mnist() -> dict:
     return _network(pretrained.fashion_mnist())
 
 
+def fashion_mnist_by_class() -> dict:
+    """The network that takes a label."""
+    return _network(pretrained.fashion_mnist_by_class())
+
+
 def _network(model: pretrained.Pretrained) -> dict:
     weights = {name: w.half() for name, w in model.network.state_dict().items()}
-    assert model.kind == "v" and all(w.isfinite().all() for w in weights.values())
+    assert (model.kind, model.about.schedule, model.about.reach) == ("v", "cosine", 1)
+    assert all(w.isfinite().all() for w in weights.values())
     raw = b"".join(w.numpy().astype("<f2").tobytes() for w in weights.values())
     return {
-        "schedule": model.about.schedule,
-        "clip": model.about.reach,
         "patch": model.about.patch,
         "parameters": [" ".join(map(str, (k, *w.shape))) for k, w in weights.items()],
         "bytes": b64encode(raw).decode(),
@@ -132,6 +136,7 @@ FILES: dict[str, Callable[[], dict]] = {
     "settings": settings,
     "pictures": pictures,
     "fashion_mnist": fashion_mnist,
+    "fashion_mnist_by_class": fashion_mnist_by_class,
     "held_out": held_out,
     "oracle": oracle,
     "guidance": guidance,

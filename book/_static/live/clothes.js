@@ -1,9 +1,12 @@
 /* Two denoisers of clothes: the network, and the perfect one of the pictures that come with
    the course. Both answer in their own time, so the chain waits for them. */
-// needs: live load network parameterization oracle sampling
+// needs: live load network parameterization guidance oracle
 Live.clothes = (() => {
   /** @typedef {ReturnType<typeof Live.schedules.make>} Schedule */
   /** @typedef {(x: Float64Array, t: number) => Promise<Float64Array>} Denoise */
+  /** @typedef {ReturnType<typeof Live.network.start>} Ask */
+  /** @type {Record<string, Ask>} */
+  const workers = {};
 
   /** Pixels in [-1, 1], from bytes in base64. @param {string} bytes */
   const decode = (bytes) => {
@@ -11,36 +14,52 @@ Live.clothes = (() => {
     return new Float64Array(text.length).map((_, i) => text.charCodeAt(i) / 127.5 - 1);
   };
 
-  /** Loads both, a few megabytes, and starts the worker. */
-  const load = async () => {
-    const [packed, { bytes, shape }] = await Promise.all([
-      /** @type {Promise<typeof Live.data.fashion_mnist>} */ (
-        Live.load("fashion_mnist")
-      ),
-      /** @type {Promise<typeof Live.data.held_out>} */ (Live.load("held_out")),
-    ]);
-    const schedule = Live.schedules.make(packed.schedule);
-    const network = Live.network.start(packed);
+  /** A network by the name of its data, in a worker that is started once.
+   *  @type {(name: "fashion_mnist" | "fashion_mnist_by_class") => Promise<Ask>} */
+  const network = async (name) =>
+    (workers[name] ??= Live.network.start(await Live.load(name)));
+
+  /** The network as a function (x, t) → x̂_0. With a label it's another network, which
+   *  takes one, and guidance has the scale w. @param {Schedule} schedule
+   *  @param {number} limit of x̂_0 @param {number} label -1 for none @param {number} w
+   *  @returns {Promise<Denoise>} */
+  const trained = async (schedule, limit, label = -1, w = 1) => {
+    const ask = await network(label < 0 ? "fashion_mnist" : "fashion_mnist_by_class");
+    const { x0FromV, clip } = Live.parameterization;
+    const guess = async (
+      /** @type {Float64Array} */ x,
+      /** @type {number} */ t,
+      /** @type {number} */ label,
+    ) => clip(x0FromV(schedule, x, t, await ask(x, t, label)), limit);
+    return async (x, t) => {
+      const told = await guess(x, t, label);
+      if (label < 0 || w === 1) return told;
+      const untold = await guess(x, t, -1);
+      const both = Live.guidance.guided(
+        () => told,
+        () => untold,
+        w,
+      );
+      return clip(both(x, t), limit);
+    };
+  };
+
+  /** The pictures that come with the course. @returns {Promise<Float64Array[]>} */
+  const pictures = async () => {
+    const { bytes, shape } = await Live.load("held_out");
     const pixels = decode(bytes);
     const size = pixels.length / shape[0];
-    const known = Array.from({ length: shape[0] }, (_, i) =>
+    return Array.from({ length: shape[0] }, (_, i) =>
       pixels.subarray(i * size, (i + 1) * size),
     );
-    const mixture = Live.oracle.GaussianMixture.ofPoints(known.map((one) => [...one]));
-    return {
-      schedule,
-      known,
-      /** @param {number} limit of x̂_0 @returns {Denoise} */
-      trained: (limit) => async (x, t) => {
-        const v = await network(x, t);
-        return Live.parameterization.clip(
-          Live.parameterization.x0FromV(schedule, x, t, v),
-          limit,
-        );
-      },
-      /** @type {Denoise} */
-      perfect: async (x, t) => mixture.x0Mean(schedule, x, t),
-    };
+  };
+
+  /** Their exact denoiser. @param {Schedule} schedule @param {Float64Array[]} known
+   *  @returns {Denoise} */
+  const perfect = (schedule, known) => {
+    const points = known.map((one) => [...one]);
+    const mixture = Live.oracle.GaussianMixture.ofPoints(points);
+    return async (x, t) => mixture.x0Mean(schedule, x, t);
   };
 
   /** `Live.sampling.reverseProcess` for a denoiser that takes its time; yields the guess
@@ -65,10 +84,14 @@ Live.clothes = (() => {
   /** The nearest of the pictures, and how far it is: root mean square over the pixels.
    *  @param {Float64Array} x @param {Float64Array[]} known */
   const nearest = (x, known) => {
-    const far = known.map((one) => one.reduce((sum, y, i) => sum + (x[i] - y) ** 2, 0));
-    const least = Math.min(...far);
-    return { index: far.indexOf(least), distance: Math.sqrt(least / x.length) };
+    let [least, image] = [Infinity, x];
+    for (const one of known) {
+      let square = 0;
+      for (let i = 0; i < x.length; i++) square += (x[i] - one[i]) ** 2;
+      if (square < least) [least, image] = [square, one];
+    }
+    return { image, distance: Math.sqrt(least / x.length) };
   };
 
-  return { load, reverseProcess, nearest };
+  return { pictures, perfect, trained, reverseProcess, nearest };
 })();

@@ -14,12 +14,13 @@ Live.load = (() => {
       element.onload = () => resolve(Live.data[name]);
       element.onerror = () => {
         delete asked[name]; // so that a second try is one
-        reject(new Error(`${name}.js can't be loaded`));
+        reject(new Error("its data can't be loaded"));
       };
       document.head.append(element);
     });
 
-  /** `Live.data[name]`, from data/NAME.js. @param {keyof typeof Live.data} name */
+  /** `Live.data[name]`, from data/NAME.js. @template {keyof typeof Live.data} Name
+   *  @param {Name} name @returns {Promise<(typeof Live.data)[Name]>} */
   const load = async (name) => Live.data[name] ?? (asked[name] ??= script(name));
   return load;
 })();

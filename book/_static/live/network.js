@@ -15,7 +15,7 @@ Live.network = (() => {
     };
   };
 
-  /** A worker that holds a network: (x, t, label) → its answer, one question at a time.
+  /** A worker that holds a network: (x, t, label) → its answer.
    *  Over file:// a worker can't read files, so it's made of the text of functions.
    *  @param {Packed} packed */
   const start = (packed) => {
@@ -23,12 +23,16 @@ Live.network = (() => {
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
     const worker = new Worker(address);
     worker.postMessage([packed]);
+    /** Those who wait for an answer, in the order of their questions.
+     *  @type {{resolve: (answer: Float32Array) => void, reject: (e: Error) => void}[]} */
+    const waiting = [];
+    worker.onmessage = ({ data }) => waiting.shift()?.resolve(data);
+    worker.onerror = ({ message }) => waiting.shift()?.reject(new Error(message));
     /** @param {Float64Array} x @param {number} t @param {number} label
      *  @returns {Promise<Float32Array>} */
     return (x, t, label = -1) =>
       new Promise((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = (event) => reject(new Error(event.message));
+        waiting.push({ resolve, reject });
         const side = Math.sqrt(x.length);
         worker.postMessage([null, Float32Array.from(x), side, t, label]);
       });

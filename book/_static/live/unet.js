@@ -21,12 +21,9 @@ Live.unet = ((code) => ({ ...code(Live.layers), code }))(
       return new Float32Array(bits.buffer).map((value) => value * 2 ** 112);
     };
 
-    /** The layers by name. @param {Packed} packed @returns {Network} */
-    const unpack = ({ parameters, bytes }) => {
-      const text = atob(bytes);
-      const raw = new Uint8Array(text.length);
-      for (let i = 0; i < raw.length; i++) raw[i] = text.charCodeAt(i);
-      const all = fromHalves(new Uint16Array(raw.buffer));
+    /** The layers by name. @param {string[]} parameters "name shape" of each
+     *  @param {Float32Array} values of all, in this order @returns {Network} */
+    const assemble = (parameters, values) => {
       /** @type {Record<string, any>} */
       const network = {};
       let start = 0;
@@ -34,10 +31,18 @@ Live.unet = ((code) => ({ ...code(Live.layers), code }))(
         const [, name, last] = full.match(/(.+)\.(\w+)/) ?? [];
         const end = start + sizes.reduce((product, n) => product * +n, 1);
         const layer = (network[name] ??= { shape: sizes.map(Number) });
-        layer[last] = all.subarray(start, end);
+        layer[last] = values.subarray(start, end);
         start = end;
       }
       return network;
+    };
+
+    /** @param {Packed} packed */
+    const unpack = ({ parameters, bytes }) => {
+      const text = atob(bytes);
+      const raw = new Uint8Array(text.length);
+      for (let i = 0; i < raw.length; i++) raw[i] = text.charCodeAt(i);
+      return assemble(parameters, fromHalves(new Uint16Array(raw.buffer)));
     };
 
     /** Sines and cosines of t. @param {number} t @param {number} dim */
@@ -130,6 +135,6 @@ Live.unet = ((code) => ({ ...code(Live.layers), code }))(
       return pixelShuffle(h, patch);
     };
 
-    return { unpack, forward };
+    return { assemble, unpack, forward };
   },
 );

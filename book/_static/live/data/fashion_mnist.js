@@ -1,8 +1,6 @@
 // needs: live
 // Made by book/live_data.py.
 Live.data.fashion_mnist = {
- "schedule": "cosine",
- "clip": 1.0,
  "patch": 2,
  "parameters": [
   "time.0.weight 128 32",

@@ -1,45 +1,52 @@
 /* The network draws in your page (front page, chapter 7), beside the perfect denoiser of
-   the pictures that come with the course: from the same noise, step by step. */
-// needs: controls clothes pictures random data/settings
+   the images that come with the course: from the same noise, step by step. */
+// needs: controls clothes pictures random sampling data/settings
 Live.toy("draw", (toy) => {
   const { slider, select, button, quantity, element, number } = Live.controls;
   const SHAPE = [1, 28, 28];
+  const SIZE = 28 ** 2;
   const TITLES = {
     network: "The network, which has learned from 60,000 images",
     perfect: "The perfect denoiser of 1000 other images",
   };
+  /** The classes of Fashion-MNIST, in order. */
+  const CLASSES =
+    "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot".split(" ");
+  const schedule = Live.schedules.make("cosine"); // the one the network has seen
   /** @typedef {{x: Float64Array, guess: Float64Array}} State what led to it: the guess */
 
   let seed = 1;
   let run = 0; // a drawing ends when there is a later one
   let isRunning = false;
+  let failure = "";
   let milliseconds = NaN;
   /** @type {number[]} */
   let times = [];
   /** A chain for each denoiser. @type {State[][]} */
   let chains = [];
-  /** @type {Awaited<ReturnType<typeof Live.clothes.load>> | null} */
-  let clothes = null;
+  /** The images of the perfect denoiser, once they are loaded. @type {Float64Array[]} */
+  let known = [];
+  /** @type {ReturnType<typeof Live.clothes.perfect>} */
+  let perfect;
 
   const go = button(toy, "draw", "Draw", () => (isRunning ? stop() : draw()));
-  button(toy, "fresh", "Fresh noise", () => {
-    seed += 1;
-    begin();
-    if (clothes) draw();
-  });
   go.classList.add("live-main");
+  button(toy, "fresh", "Other noise", () => {
+    seed += 1;
+    restart();
+  });
   const find = button(toy, "nearest", "Compare with known images", () => {
     find.ariaPressed = String(find.ariaPressed !== "true");
   });
   find.ariaPressed = "false";
   const steps = slider(toy, "steps", "steps", { min: 5, max: 100, step: 5, value: 20 });
-  const eta = slider(toy, "eta", "fresh noise η", {
-    min: 0,
-    max: 1,
-    step: 0.1,
-    value: 0,
-  });
+  const share = { min: 0, max: 1, step: 0.1, value: 0 };
+  const eta = slider(toy, "eta", "new noise η", share);
   const clip = select(toy, "clip", "clip the guess", { yes: "yes", no: "no" }, "yes");
+  const labels = Object.fromEntries(["none", ...CLASSES].map((name) => [name, name]));
+  const label = select(toy, "label", "the network's label", labels, "none");
+  const scale = { min: 0, max: 8, step: 0.5, value: 2 };
+  const w = slider(toy, "w", "guidance w", scale);
   const look = slider(toy, "look", "look at step", { min: 0, max: 20, value: 0 });
   const grid = element("div", "live-rows");
   toy.stage.append(grid);
@@ -52,18 +59,18 @@ Live.toy("draw", (toy) => {
     );
   });
   const showDistances = [
-    quantity(toy, "network_distance", "from the network's guess to the nearest"),
-    quantity(toy, "perfect_distance", "from the perfect one's"),
+    quantity(toy, "network_distance", "network, to the nearest"),
+    quantity(toy, "perfect_distance", "perfect denoiser, to the nearest"),
   ];
   const showTime = quantity(toy, "milliseconds", "milliseconds a step");
 
   /** Pure noise, and no guess yet. */
   const begin = () => {
-    run += 1;
-    isRunning = false;
-    times = Live.sampling.sparseTimes(Live.data.settings.T, steps.value);
-    const x = Live.random.normal(28 ** 2, seed);
-    chains = shows.map(() => [{ x, guess: new Float64Array(x.length) }]);
+    stop();
+    failure = "";
+    times = Live.sampling.sparseTimes(schedule.T, steps.value);
+    const x = Live.random.normal(SIZE, seed);
+    chains = shows.map(() => [{ x, guess: new Float64Array(SIZE) }]);
     look.input.max = String(steps.value);
     look.value = 0;
   };
@@ -73,90 +80,95 @@ Live.toy("draw", (toy) => {
     isRunning = false;
   };
 
-  /** Both chains, step by step, while the page goes on. */
+  /** After a change: nothing is computed before the first press of the button. */
+  const restart = () => (known.length ? draw() : begin());
+
+  /** Both denoisers, loaded when they are first needed. */
+  const denoisers = async () => {
+    if (!known.length) known = await Live.clothes.pictures();
+    perfect ??= Live.clothes.perfect(schedule, known);
+    const limit = clip.value === "yes" ? 1 : Infinity;
+    const number = CLASSES.indexOf(label.value); // -1 for none
+    return [await Live.clothes.trained(schedule, limit, number, w.value), perfect];
+  };
+
+  /** Both chains, in turns, while the page goes on. */
   const draw = async () => {
     begin();
-    const mine = run;
     isRunning = true;
+    const mine = run;
+    const options = {
+      step: Live.sampling.ddimStep(eta.value),
+      times,
+      noise: (/** @type {number} */ i) => Live.random.normal(SIZE, 1e6 * seed + i),
+    };
     try {
-      if (!clothes) toy.say("Loading the network and the pictures, 3 MB …");
-      clothes ??= await Live.clothes.load();
-      if (run === mine) toy.say("Drawing …");
-      const { schedule, trained, perfect } = clothes;
-      const options = {
-        step: Live.sampling.ddimStep(eta.value),
-        times,
-        noise: (/** @type {number} */ i) => Live.random.normal(28 ** 2, 1e6 * seed + i),
-      };
-      const denoisers = [trained(clip.value === "yes" ? 1 : Infinity), perfect];
-      const processes = denoisers.map((denoiser) =>
+      toy.say("Loading …");
+      const processes = (await denoisers()).map((denoiser) =>
         Live.clothes.reverseProcess(denoiser, schedule, chains[0][0].x, options),
       );
-      const start = performance.now();
+      if (run === mine) toy.say("Drawing …");
+      let spent = 0;
       for (let k = 1; k < times.length; k++) {
         for (const [i, process] of processes.entries()) {
+          const start = performance.now();
           const { value } = await process.next();
           if (run !== mine) return;
           chains[i].push(/** @type {State} */ (value));
+          if (i === 0) spent += performance.now() - start;
         }
-        milliseconds = (performance.now() - start) / k;
+        milliseconds = spent / k;
         if (!Live.isStill() || k === times.length - 1) look.value = k;
       }
-      isRunning = false;
-      toy.change();
     } catch (error) {
       if (run !== mine) return;
-      isRunning = false;
-      toy.say(`That didn't work here: ${error}.`, true);
+      failure = /** @type {Error} */ (error).message;
     }
+    isRunning = false;
+    toy.change();
   };
 
-  for (const input of [steps.input, eta.input, clip]) {
-    input.addEventListener("change", () => (clothes ? draw() : begin()));
+  for (const input of [steps.input, eta.input, clip, label, w.input]) {
+    input.addEventListener("change", restart);
   }
   begin();
 
+  /** @param {number[]} distances from the nearest known image */
+  const sentence = ([network, perfect]) => {
+    const [done, all] = [chains[1].length - 1, times.length - 1];
+    if (failure) return `That did not work: ${failure}. Press Draw to try again.`;
+    if (!done) return "Nothing is loaded or computed before you press Draw.";
+    if (done < all) return `Stopped after step ${done} of ${all}.`;
+    if (Number.isNaN(network)) {
+      return "Two pictures from the same noise. Is one of them new? Compare.";
+    }
+    const far = `${number(network)} away from the nearest known image`;
+    if (look.value < all) {
+      return `After step ${look.value} the network's guess is ${far}, the perfect denoiser's ${number(perfect)}.`;
+    }
+    return perfect < 0.01
+      ? `The perfect denoiser repeats one of its 1000 images. The network's picture is none of them: it is ${far}.`
+      : `The perfect denoiser took too few steps to make up its mind, and mixes some of its images. The network's picture is ${far}.`;
+  };
+
   toy.draw(() => {
     go.textContent = isRunning ? "Stop" : "Draw";
-    grid.classList.toggle(
-      "live-compared",
-      !find.disabled && find.ariaPressed === "true",
-    );
     toy.place.ariaBusy = String(isRunning);
-    find.disabled = !clothes;
-    const known = find.ariaPressed === "true" && clothes ? clothes.known : null;
+    w.row.hidden = label.value === "none";
+    find.disabled = !known.length;
+    const isCompared = !find.disabled && find.ariaPressed === "true";
+    grid.classList.toggle("live-compared", isCompared);
     const distances = chains.map((chain, i) => {
       const k = Math.min(look.value, chain.length - 1);
       const { x, guess } = chain[k];
       shows[i][0](x, `x_{${times[k]}}`);
       shows[i][1](guess, k ? "guess x̂_0" : "no guess yet");
-      const near = known && k ? Live.clothes.nearest(guess, known) : null;
-      shows[i][2](
-        near && known ? known[near.index] : new Float64Array(guess.length),
-        near ? "nearest known" : "",
-      );
-      showDistances[i](near ? near.distance : NaN);
-      return near ? near.distance : NaN;
+      const near = isCompared && k > 0 ? Live.clothes.nearest(guess, known) : null;
+      shows[i][2](near?.image ?? new Float64Array(SIZE), near ? "nearest known" : "");
+      showDistances[i](near?.distance ?? NaN);
+      return near?.distance ?? NaN;
     });
     showTime(milliseconds);
-    if (!isRunning) toy.say(sentence(distances));
+    if (!isRunning) toy.say(sentence(distances), failure !== "");
   });
-
-  /** @param {number[]} distances */
-  const sentence = ([network, perfect]) => {
-    const [done, all] = [chains[1].length - 1, times.length - 1];
-    if (!done) return "Nothing is computed, and nothing loaded, before you press Draw.";
-    if (done < all) return `Stopped after step ${done} of ${all}.`;
-    if (Number.isNaN(network)) {
-      return "Two pictures from the same noise. Is either of them new? Compare them with the known ones.";
-    }
-    if (look.value < all) {
-      return `The guesses after step ${look.value} are ${number(network)} and ${number(perfect)} from the nearest known image.`;
-    }
-    const copy =
-      perfect < 0.01
-        ? "The perfect denoiser repeats one of its 1000 images."
-        : `The perfect denoiser mixes some of its 1000 images: it took too few steps.`;
-    return `${copy} The network's picture is none of them: the nearest is ${number(network)} away.`;
-  };
 });
