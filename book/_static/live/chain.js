@@ -161,7 +161,7 @@ Live.chain = (() => {
       const away = Live.metrics.nearestDistance(x, reference, 2);
       const near = away.reduce((sum, r) => sum + r, 0) / particles;
       const width = isFinite ? NaN : Live.metrics.modeWidth(x, data.mixture);
-      const error = end < 200 ? NaN : apart(x, flow.states[200]);
+      const error = toFlow && end === 200 ? apart(x, flow.states[200]) : NaN;
       showWidth(isFinite ? null : width);
       showNearest(isFinite ? near : null);
       showFlow(toFlow ? error : null);

@@ -6,7 +6,7 @@ Live.toy("guidance", (toy) => {
   const { told, every, axis, tilted, mean, width, distance } = Live.tilted;
   const quantiles = Float64Array.from(Live.data.guidance.quantiles);
   const N = quantiles.length;
-  const BUDGET = 6; // milliseconds a frame
+  const BUDGET = 4; // milliseconds a frame
   const PATHS = Array.from({ length: 25 }, (_, i) => 10 + 20 * i);
   const X = [-2.6, 3.4];
   const cosine = Live.schedules.make("cosine");
