@@ -19,7 +19,7 @@ Live.toy("draw", (toy) => {
   let run = 0; // a drawing ends when there is a later one
   let isRunning = false;
   let failure = "";
-  let milliseconds = NaN;
+  let milliseconds = 0;
   /** @type {number[]} */
   let times = [];
   /** A chain for each denoiser. @type {State[][]} */
@@ -29,25 +29,34 @@ Live.toy("draw", (toy) => {
   /** @type {ReturnType<typeof Live.clothes.perfect>} */
   let perfect;
 
-  const go = button(toy, "draw", "Draw", () => (isRunning ? stop() : draw()));
-  go.classList.add("live-main");
-  button(toy, "fresh", "Other noise", () => {
-    seed += 1;
-    restart();
+  const go = button(toy, "draw", "Draw", () => {
+    if (isRunning) return stop();
+    if (milliseconds) seed += 1; // not the first time
+    draw();
   });
+  go.classList.add("live-main");
   const find = button(toy, "nearest", "Compare with known images", () => {
     find.ariaPressed = String(find.ariaPressed !== "true");
   });
   find.ariaPressed = "false";
-  const steps = slider(toy, "steps", "steps", { min: 5, max: 100, step: 5, value: 20 });
-  const share = { min: 0, max: 1, step: 0.1, value: 0 };
-  const eta = slider(toy, "eta", "new noise η", share);
-  const clip = select(toy, "clip", "clip the guess", { yes: "yes", no: "no" }, "yes");
   const labels = Object.fromEntries(["none", ...CLASSES].map((name) => [name, name]));
   const label = select(toy, "label", "the network's label", labels, "none");
   const scale = { min: 0, max: 8, step: 0.5, value: 2 };
   const w = slider(toy, "w", "guidance w", scale);
   const look = slider(toy, "look", "look at step", { min: 0, max: 20, value: 0 });
+  const more = element("details", "live-more");
+  const summary = element("summary");
+  summary.textContent = "More settings";
+  summary.dataset.control = "more";
+  more.append(summary);
+  toy.controls.append(more);
+  const inside = { ...toy, controls: more, change: () => toy.change() };
+  const count = { min: 5, max: 100, step: 5, value: 20 };
+  const steps = slider(inside, "steps", "steps", count);
+  const share = { min: 0, max: 1, step: 0.1, value: 0 };
+  const eta = slider(inside, "eta", "new noise η", share);
+  const yesOrNo = { yes: "yes", no: "no" };
+  const clip = select(inside, "clip", "clip the guess", yesOrNo, "yes");
   const grid = element("div", "live-rows");
   toy.stage.append(grid);
   const shows = Object.entries(TITLES).map(([who, title]) => {
@@ -59,8 +68,8 @@ Live.toy("draw", (toy) => {
     );
   });
   const showDistances = [
-    quantity(toy, "network_distance", "network, to the nearest"),
-    quantity(toy, "perfect_distance", "perfect denoiser, to the nearest"),
+    quantity(toy, "network_distance", "network: distance to the nearest"),
+    quantity(toy, "perfect_distance", "perfect denoiser: distance"),
   ];
   const showTime = quantity(toy, "milliseconds", "milliseconds a step");
 
@@ -137,10 +146,10 @@ Live.toy("draw", (toy) => {
   const sentence = ([network, perfect]) => {
     const [done, all] = [chains[1].length - 1, times.length - 1];
     if (failure) return `That did not work: ${failure}. Press Draw to try again.`;
-    if (!done) return "Nothing is loaded or computed before you press Draw.";
+    if (!known.length) return "Draw loads 3 MB, then computes here, in your browser.";
     if (done < all) return `Stopped after step ${done} of ${all}.`;
     if (Number.isNaN(network)) {
-      return "Two pictures from the same noise. Is one of them new? Compare.";
+      return "Two pictures from the same noise. Is one of them new? Compare, or look at an earlier step.";
     }
     const far = `${number(network)} away from the nearest known image`;
     if (look.value < all) {
@@ -152,7 +161,7 @@ Live.toy("draw", (toy) => {
   };
 
   toy.draw(() => {
-    go.textContent = isRunning ? "Stop" : "Draw";
+    go.textContent = isRunning ? "Stop" : milliseconds ? "Draw another" : "Draw";
     toy.place.ariaBusy = String(isRunning);
     w.row.hidden = label.value === "none";
     find.disabled = !known.length;
@@ -168,7 +177,7 @@ Live.toy("draw", (toy) => {
       showDistances[i](near?.distance ?? NaN);
       return near?.distance ?? NaN;
     });
-    showTime(milliseconds);
+    showTime(milliseconds || NaN);
     if (!isRunning) toy.say(sentence(distances), failure !== "");
   });
 });
