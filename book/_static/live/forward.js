@@ -13,16 +13,17 @@ Live.forward = (() => {
    *  @param {Float64Array} x0 @param {number} t @param {Float64Array} eps */
   const qSample = (schedule, x0, t, eps) => {
     const [signal, noise] = signalAndNoise(schedule, t);
-    return x0.map((x, i) => signal * x + noise * eps[i]);
+    const xt = new Float64Array(x0.length);
+    for (let i = 0; i < xt.length; i++) xt[i] = signal * x0[i] + noise * eps[i];
+    return xt;
   };
 
   /** L_T, how far x_T is from N(0, I), in nats. @param {Schedule} schedule
    *  @param {Float64Array} x0 */
   const priorKl = (schedule, x0) => {
     const abar = schedule.alphaBar[schedule.T];
-    const ofPixel = (/** @type {number} */ x) =>
-      (abar * x ** 2 - abar - Math.log1p(-abar)) / 2;
-    return x0.reduce((sum, x) => sum + ofPixel(x), 0);
+    const squares = x0.reduce((sum, x) => sum + x ** 2, 0);
+    return (abar * squares - x0.length * (abar + Math.log1p(-abar))) / 2;
   };
 
   /** Nats of an image as bits a coordinate. @param {number} nats @param {number} dims */

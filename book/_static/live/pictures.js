@@ -17,13 +17,13 @@ Live.pictures = (() => {
     /** @param {ArrayLike<number>} values @param {string} text */
     const show = (values, text) => {
       const size = width * height;
-      for (let i = 0; i < size; i++) {
-        for (let c = 0; c < 3; c++) {
-          image.data[4 * i + c] =
-            127.5 * (values[i + size * Math.min(c, channels - 1)] + 1);
-        }
-        image.data[4 * i + 3] = 255;
+      const { data } = image; // red, green, blue and alpha of each pixel
+      for (let c = 0; c < 3; c++) {
+        const start = size * Math.min(c, channels - 1);
+        for (let i = 0; i < size; i++)
+          data[4 * i + c] = 127.5 * (values[start + i] + 1);
       }
+      for (let i = 0; i < size; i++) data[4 * i + 3] = 255;
       g.putImageData(image, 0, 0);
       if (caption.dataset.text !== text) Live.controls.typeset(caption, text);
       caption.dataset.text = text;

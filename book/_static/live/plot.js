@@ -41,14 +41,9 @@ Live.plot = (() => {
       this.g = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
       this.x = [0, 1];
       this.y = [0, 1];
-    }
-
-    get width() {
-      return this.canvas.clientWidth;
-    }
-
-    get height() {
-      return this.canvas.clientHeight;
+      // asking the page for them takes long: `begin` does, once a drawing
+      this.width = 0;
+      this.height = 0;
     }
 
     /** Pixels of a value. @param {number} x */
@@ -85,7 +80,9 @@ Live.plot = (() => {
      *  @param {{yTicks?: boolean}} options */
     begin(x, y, { yTicks = true } = {}) {
       [this.x, this.y] = [x, y];
-      const { g, canvas, width, height } = this;
+      const { g, canvas } = this;
+      const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+      Object.assign(this, { width, height });
       const ratio = devicePixelRatio || 1;
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);

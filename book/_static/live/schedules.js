@@ -44,7 +44,8 @@ Live.schedules = (() => {
   /** The schedule with these variances. @param {Float64Array} betas β_1 … β_T
    *  @returns {Schedule} */
   const fromBetas = (betas) => {
-    const beta = Float64Array.from([0, ...betas]);
+    const beta = new Float64Array(betas.length + 1);
+    beta.set(betas, 1);
     const alpha = beta.map((b) => 1 - b);
     let product = 1;
     const alphaBar = alpha.map((a) => (product *= a));

@@ -27,7 +27,7 @@ Live.toy("posterior", (toy) => {
   const showMean = quantity(toy, "mean", "mean μ̃_t");
   const showVariance = quantity(toy, "variance", "variance β̃_t");
 
-  const grid = Float64Array.from({ length: 601 }, (_, i) => -3 + i / 100);
+  const grid = Float64Array.from({ length: 301 }, (_, i) => -3 + i / 50);
 
   toy.draw(() => {
     const mean = Live.posterior.mean(schedule, x0.value, xt.value, t.value);
