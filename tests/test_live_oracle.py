@@ -20,6 +20,7 @@ from test_live import (
     numbers,
     quiet_schedule,
 )
+from torch.distributions import Normal
 from witnesses import CHAPTERS
 
 from ddpm_course import flows, metrics
@@ -168,19 +169,13 @@ def computed_here(it):
         if spacing == "even"
         else spaced_times(schedule, it["steps"], spacing, it["sigmaMax"])
     )
-    # r_k is how log q(x_t) grows with log w_k
-    weights = mixture.weights.clone().requires_grad_()
-    raised = GaussianMixture(mixture.weights, mixture.means, mixture.stds)
-    object.__setattr__(raised, "weights", weights)
-    shares = [
-        torch.autograd.grad(raised.log_prob_t(schedule, x[None], t).sum(), weights)[0]
-        * mixture.weights
-        for x in xt
-    ]
+    abar = schedule.alpha_bar[t]
+    std = (abar * mixture.stds**2 + 1 - abar).sqrt()[:, None]
+    log_normal = Normal(abar.sqrt() * mixture.means, std).log_prob(xt[:, None]).sum(2)
     found = {
         "x0_mean": guess,
         "log_prob": mixture.log_prob_t(schedule, xt, t),
-        "shares": torch.stack(shares),
+        "shares": (mixture.weights.log() + log_normal).softmax(1),
         "guided": guided(told, untold, it["w"], it["guideTimes"])(xt, t),
         "width": torch.tensor([metrics.mode_width(xt, equal)]),
         "energy": torch.tensor([metrics.energy_distance(xt, z)]),
@@ -349,7 +344,7 @@ def held_out_points():
 
 
 class Tab(Page):
-    """A page that comes to the front when it is used: others are drawn once a second."""
+    """A page that comes to the front when used: others are drawn once a second."""
 
     front = None
 
@@ -389,19 +384,32 @@ def data_of(name, own=()):
 RECORD = """async (e) => {
   const toy = Live.core.started.get(e);
   const { times, seed, states } = toy.state();
-  const size = states[0].length;
   while (states.length < times.length) await new Promise(requestAnimationFrame);
   await new Promise(requestAnimationFrame);
-  const noise = times.slice(1).map((_, i) =>
-    [...Live.random.normal(size, 7919 * seed + i + 1)]);
-  return [times, states.map((x) => [...x]), noise];
+  return [times, seed, states.map((x) => [...x])];
 }"""
 
 
+def normals(n, seed):
+    """The draws of random.js: mulberry32, then Box and Muller."""
+    low = np.uint64(2**32 - 1)
+    z = (np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * 0x6D2B79F5) & low
+    z = ((z ^ z >> 15) * (z | 1)) & low
+    z ^= (z + (((z ^ z >> 7) * (z | 61)) & low)) & low
+    u = ((z ^ z >> 14) + 0.5) / 2.0**32
+    radius, angle = np.sqrt(-2 * np.log(u[::2])), 2 * np.pi * u[1::2]
+    pairs = [radius * np.cos(angle), radius * np.sin(angle)]
+    return torch.from_numpy(np.stack(pairs, 1).ravel())
+
+
 def record(page, toy):
-    """The times, the states and the noise, as tensors."""
-    times, states, noise = page.toy(toy).evaluate(RECORD)
-    return times, *(double(a).unflatten(1, (-1, 2)) for a in (states, noise))
+    """The times, the states, and the noise of each step."""
+    times, seed, states = page.toy(toy).evaluate(RECORD)
+    states = double(states).unflatten(1, (-1, 2))
+    n = states[0].numel()
+    assert torch.allclose(states[0].flatten(), normals(n, 7919 * seed))
+    steps = range(1, len(times))
+    return times, states, torch.stack([normals(n, 7919 * seed + i) for i in steps])
 
 
 def check_chain(it, mixture, schedule, times, states, noise):
@@ -566,11 +574,7 @@ def test_the_numbers_of_guidance(opened, w, first, last, sampler):
         flow_times = spaced_times(cosine, 200, "log-snr")
         expected = flows.transport(denoiser, cosine, start, flow_times)[:, 0]
     else:
-        drawn = place.evaluate(
-            """e => Array.from({ length: 1000 }, (_, i) =>
-                 [...Live.random.normal(500, 7919 + i)])"""
-        )
-        start, *noise = double(drawn)[..., None]
+        start, *noise = (normals(500, 7919 + i)[:, None] for i in range(1000))
         state = start
         for i, (t, s) in enumerate(pairwise(range(1000, -1, -1))):
             z = noise[i] if s else torch.zeros_like(state)
