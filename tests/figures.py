@@ -1639,7 +1639,8 @@ def guidance_clothes(figure):
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("diversity", "accuracy")
     diversity, accuracy = points(next(x for x in ax.lines if len(x.get_xdata()) > 1))
-    assert rising(accuracy) and falling(diversity) and len(accuracy) == 4
+    assert rising(accuracy) and falling(diversity[:3]) and len(accuracy) == 4
+    assert diversity[3] < diversity[1]
     named = {text.get_text(): text.xy for text in ax.texts}
     for w, *spot in zip((1, 2, 4, 8), diversity, accuracy, strict=True):
         assert equal(named[f"$w$ = {w}"], spot)
