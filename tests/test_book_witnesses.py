@@ -144,6 +144,7 @@ def is_circular(label: str, read: frozenset[str], proven: set[str]) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", equations.CHAPTERS)
 def test_a_proof_reads_only_what_is_proven(chapter):
     derivations, _ = witnesses.derivations(chapter)
@@ -211,6 +212,7 @@ def proofs(chapter: int) -> str:
     return "\n".join(tagged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", equations.CHAPTERS)
 def test_a_proof_derives_what_it_proves(chapter):
     assert typed_in(proofs(chapter)) == []
