@@ -1,6 +1,7 @@
 """What the checker says beyond right and wrong: cases, levels, limits, progress."""
 
 import ast
+import gc
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ import textwrap
 import threading
 import time
 import xml.etree.ElementTree as ET
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -502,13 +504,20 @@ def endless_and_stubborn(*arguments):
 def endless_and_deaf(*arguments):
     while True:
         try:
-            sum(range(9))
+            range(9)  # short, so that it is sometimes not in here
         except:  # noqa: E722
             continue
 
 
-# it may stop a callback of the garbage collector, hypothesis has one, and tries again
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.fixture
+def no_collector():
+    """No garbage collection: the time limit may stop hypothesis's callback there."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("number", "answer"),
     [
@@ -521,9 +530,10 @@ def endless_and_deaf(*arguments):
     ],
 )
 def test_an_answer_that_takes_too_long_is_stopped(number, answer, capsys):
-    start = time.monotonic()
+    start = time.thread_time()  # a busy machine gives the answer less, and no more
     check(number, answer, seconds=0.3)
-    assert time.monotonic() - start < 30  # on a busy machine, too
+    late = 10 if answer is endless_and_deaf else 0.5  # it is told for 10 seconds
+    assert time.thread_time() - start < 0.3 + late
     assert "takes longer than 0.3 seconds, so it was stopped" in lines(capsys)
     check("1.5", 260)  # and nothing comes later
     assert "correct" in lines(capsys)
@@ -539,7 +549,7 @@ def test_seconds_that_are_none_are_refused_in_a_sentence(seconds, capsys):
 
 def test_one_clock_runs_for_both_parts_of_a_hunt(capsys, monkeypatch):
     experiment, repair = reference("F.4")
-    check("F.4", (experiment, endless), seconds=0.5)
+    check("F.4", (experiment, endless), seconds=Fraction(1, 2))
     assert "longer than 0.5 seconds, so it was stopped" in lines(capsys)
     clocks = []
 
@@ -553,7 +563,7 @@ def test_one_clock_runs_for_both_parts_of_a_hunt(capsys, monkeypatch):
     assert "correct" in lines(capsys)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("no_collector")
 def test_what_later_cells_do_with_an_answer_is_tried_in_time_and_guarded(capsys):
     def hangs_on_images(alpha_bar, x_t, x0_hat, t, s):
         return (

@@ -13,6 +13,7 @@ import math
 import random
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -229,6 +230,7 @@ def same_expression(left: sp.Expr, right: sp.Expr, points: int = 6) -> bool:
     )
 
 
+@cache
 def _at(e: sp.Expr, seed: int) -> sp.Expr:
     """The value at the point of a seed, in floats."""
     e = e.subs({eq.T: 5 + seed}).doit()

@@ -139,11 +139,12 @@ def judge(exercise: Exercise, answer: Any, seconds: float = 20.0) -> Verdict:
     if not isinstance(seconds, Real) or not seconds > 0:
         sentence = "not judged: seconds must be a number above 0, such as 20."
         return Verdict("open", lambda level: sentence)
+    limit = float(min(seconds, 10**9))
     try:
-        return within(seconds, lambda: weigh(exercise, answer))
+        return within(limit, lambda: weigh(exercise, answer))
     except TimeUp:
         return named(
-            f"your answer takes longer than {seconds:g} seconds, so it was stopped. "
+            f"your answer takes longer than {limit:g} seconds, so it was stopped. "
             "Is there a loop that never ends, or an expression that never simplifies?"
         )
 
