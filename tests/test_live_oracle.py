@@ -1,6 +1,7 @@
 """The toys of the exact denoiser and of guidance: what they compute and show."""
 
 import random
+import re
 import sys
 from functools import partial
 from itertools import pairwise
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT, normal, seeded
+from PIL import Image
 from test_book_pages import findings
 from test_front_page import script
 from test_live import (
@@ -728,6 +730,21 @@ def test_a_phone_has_room_and_nothing_breaks(opened):
         )
         page.page.set_viewport_size({"width": 1280, "height": 900})
         assert (over, page.trouble) == ([], []), toy
+
+
+def test_a_picture_stands_in_each_place(browser, built_book):
+    """What readers see without JavaScript, and in student notebooks."""
+    live_pictures = script("live_pictures")
+    for toy, place in PLACES.items():
+        html = (built_book / f"book/{place}.html").read_text(encoding="utf-8")
+        _, after = html.split(f'id="live-{toy}"')
+        assert re.search(rf'^[^§]{{,900}}<img alt="[^"]{{40,}}"[^>]*{toy}\.png', after)
+        notebook = built_book / "notebooks" / f"{place}.ipynb"
+        assert f"#live-{toy})" in notebook.read_text(encoding="utf-8")
+        stored = Image.open(FOLDER / "pictures" / f"{toy}.png").convert("RGBA")
+        taken = live_pictures.take(browser, toy).convert("RGBA").resize(stored.size)
+        away = np.abs(np.asarray(taken, float) - np.asarray(stored, float)).mean()
+        assert away < 0.03 * 255, f"run live_pictures.py {toy}"
 
 
 def test_axe_finds_nothing(opened):

@@ -73,6 +73,7 @@ Live.chain = (() => {
     let seed = 1;
     let share = start;
     let isPlaying = false;
+    let isNew = true; // until it has been played or the time was set
     let schedule = Live.schedules.make(first);
     let chain = recorded((function* () {})(), new Float64Array());
     let flow = chain;
@@ -110,6 +111,7 @@ Live.chain = (() => {
     eta.input.addEventListener("input", renew);
     time.input.addEventListener("input", () => {
       share = time.value / (times.length - 1);
+      isNew = false;
       pause();
     });
 
@@ -121,7 +123,8 @@ Live.chain = (() => {
     const run = () => {
       isPlaying = true;
       play.textContent = "Pause";
-      if (share >= 1) share = 0;
+      if (isNew || share >= 1) share = 0;
+      isNew = false;
       toy.animate((seconds) => {
         const last = times.length - 1;
         share = Math.min(1, share + seconds / SECONDS);

@@ -18,7 +18,11 @@ Live.plane = (() => {
       this.canvas.style.height = `${height}px`;
       this.canvas.setAttribute("role", "img");
       this.canvas.setAttribute("aria-label", label);
-      toy.stage.append(this.canvas);
+      const key = Live.controls.element("p", "live-legend");
+      key.style.marginLeft = "0";
+      key.textContent =
+        "Circles: the data. Colors: which of them is the likeliest at each place, paler where that is open.";
+      toy.stage.append(this.canvas, key);
       this.g = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
       this.cells = document.createElement("canvas");
       this.drawn = ""; // which regions `cells` shows
@@ -61,17 +65,19 @@ Live.plane = (() => {
     regions(mixture, schedule, t, name) {
       const columns = Math.ceil((2 * this.middle[0]) / CELL);
       const rows = Math.ceil((2 * this.middle[1]) / CELL);
-      const wanted = [name, t, columns, rows].join();
+      const isDark = document.documentElement.dataset.theme === "dark";
+      const wanted = [name, t, columns, rows, isDark].join();
       if (wanted !== this.drawn) {
         this.drawn = wanted;
         Object.assign(this.cells, { width: columns, height: rows });
-        this.fill(mixture, schedule, t);
+        this.fill(mixture, schedule, t, isDark ? 72 : 52);
       }
       this.g.drawImage(this.cells, 0, 0, columns * CELL, rows * CELL);
     }
 
-    /** @param {Mixture} mixture @param {Schedule} schedule @param {number} t */
-    fill(mixture, schedule, t) {
+    /** @param {Mixture} mixture @param {Schedule} schedule @param {number} t
+     *  @param {number} most the opacity where all is decided */
+    fill(mixture, schedule, t, most) {
       const { width, height } = this.cells;
       const places = new Float64Array(2 * width * height);
       for (let i = 0; i < width * height; i++) {
@@ -86,7 +92,7 @@ Live.plane = (() => {
         let sum = 0;
         for (const one of logJoint) sum += Math.exp(one - largest);
         const color = colors[logJoint.indexOf(largest)];
-        image.data.set([...color, 8 + 52 / sum], 4 * i);
+        image.data.set([...color, 8 + most / sum], 4 * i);
       });
       g.putImageData(image, 0, 0);
     }

@@ -8,7 +8,7 @@ Live.toy("guidance", (toy) => {
   const N = quantiles.length;
   const BUDGET = 4; // milliseconds a frame
   const PATHS = Array.from({ length: 25 }, (_, i) => 10 + 20 * i);
-  const X = [-2.6, 3.4];
+  const X = [-2.6, 4];
   const cosine = Live.schedules.make("cosine");
   const flowTimes = Live.solvers.spacedTimes(cosine, 200, "log-snr");
   const allTimes = Live.sampling.sparseTimes(cosine.T, cosine.T);
