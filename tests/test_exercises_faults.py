@@ -231,6 +231,14 @@ def test_other_spellings_and_strangers():
     assert "no function f:" in said("1.1", sp.Function("f")(beta_t))
 
 
+def test_a_tensor_with_one_number_is_a_number_whatever_its_axes():
+    for shape in ((), (1,), (1, 1)):
+        assert right("3.2", lambda *a, shape=shape: reference("3.2")(*a).reshape(shape))
+    assert "shape (2,), expected ()" in said(
+        "3.2", lambda *a: reference("3.2")(*a).repeat(2)
+    )
+
+
 # --- integers ---------------------------------------------------------------------
 
 
