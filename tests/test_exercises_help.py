@@ -299,7 +299,7 @@ def test_the_import_is_shown_once(capsys):
 
 @pytest.mark.parametrize(
     ("number", "meant"),
-    [("F11", "F.11"), ("f.3", "F.3"), ("1,2", "1.2"), ("12", "1.2"), (" 3.2", "3.2")],
+    [("F11", "F.11"), ("b.4", "B.4"), ("1,2", "1.2"), ("12", "1.2"), (" 3.2", "3.2")],
 )
 def test_a_slip_in_the_number_gets_the_number_that_is_meant(number, meant, capsys):
     check(number, 1)
