@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT
+from PIL import Image
 from test_book_pages import findings
 from test_front_page import script
 from test_live import FOLDER, FRAMES, POLICY, READ, SET, number, numbers
@@ -534,3 +535,11 @@ def test_the_labels_are_in_the_order_of_chapter_9():
     chapter = (ROOT / "book" / "09_guidance.ipynb").read_text(encoding="utf-8")
     assert f"From the left: {', '.join(names.split())}." in chapter
     assert len(names.split()) == pretrained.fashion_mnist_by_class().network.classes
+
+
+def test_the_picture_is_that_of_the_toy(browser):
+    stored = Image.open(FOLDER / "pictures" / "draw.png").convert("RGBA")
+    taken = script("live_pictures").take(browser, "draw").convert("RGBA")
+    there = np.asarray(taken.resize(stored.size), dtype=float)
+    away = np.abs(there - np.asarray(stored, dtype=float)).mean() / 255
+    assert away < 0.03, "run live_pictures.py draw"
