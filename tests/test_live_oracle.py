@@ -643,6 +643,9 @@ def test_play_runs_to_the_end_and_pauses(opened):
     page.page.wait_for_function(f"{output} === '0'")
     page.page.evaluate(FRAMES)
     assert play.text_content() == "Play"
+    play.click()  # once more, from the beginning
+    page.page.wait_for_function(f"{output} > 500")
+    play.click()
 
 
 def test_each_control_works_by_keyboard_alone(opened):
