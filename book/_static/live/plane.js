@@ -90,7 +90,9 @@ Live.plane = (() => {
       const colors = mixture.weights.map((_, k) => rgb(hue(k)));
       mixture.each(schedule.alphaBar[t], places, (i, logJoint, largest) => {
         let sum = 0;
-        for (const one of logJoint) sum += Math.exp(one - largest);
+        for (const one of logJoint) {
+          if (one > largest - 7) sum += Math.exp(one - largest); // less can't be seen
+        }
         const color = colors[logJoint.indexOf(largest)];
         image.data.set([...color, 8 + most / sum], 4 * i);
       });
