@@ -1,10 +1,11 @@
-"""A network for Fashion-MNIST that takes a label, from the one without labels.
+"""A network that takes a label, for Fashion-MNIST or the digits of scikit-learn.
 
 ``python bench/train_conditional.py train --out FILE`` fine-tunes the network that comes
 with the package on images with labels. Label vectors start at 0, so training starts
-from the network without labels. One label in ten is dropped, and the network learns to
-answer without one too. ``… measure FILE --out RECORD`` draws images of each class by
-guidance and says how many are of that class, and how different they are.
+from the network without labels. With ``--data digits`` it starts from a new network.
+One label in ten is dropped, and the network learns to answer without one too.
+``… measure FILE --out RECORD`` draws images of each class by guidance and says how many
+are of that class, and how different they are.
 """
 
 import argparse
@@ -25,12 +26,15 @@ from ddpm_course.lab import checkpoints, pretrained
 from ddpm_course.lab.classifier import Classifier, features, predict
 from ddpm_course.lab.datasets import load_data
 from ddpm_course.lab.pretrained import Pretrained
+from ddpm_course.lab.runs import About, identity
 from ddpm_course.metrics import frechet_distance
 from ddpm_course.sampling import ddim_step, sample
+from ddpm_course.schedules import make_schedule
 from ddpm_course.training import Settings, learning_rate, simple_loss, update_ema
 from ddpm_course.unet import network_for
 
 NAME = Path(__file__).name
+DATA = ("fashion-mnist", "digits")
 CLASSES = 10
 DROPPED = 0.1
 #: The label vectors start at 0 and have a longer way to go than the weights.
@@ -48,7 +52,10 @@ WHAT = {
     "for by the same label, over that of two test images of a class: below 1 they are "
     "more alike than real ones. At w = 0 nobody looks at the label: images of all "
     "classes are compared, and it is above 1",
-    "frechet_distance": "of the features of one seed's images from those of all 10,000 "
+    "pixel_diversity": "the same for pixels in place of features. A classifier that "
+    "knows its training images by heart finds them, and what looks like them, too "
+    "alike",
+    "frechet_distance": "of the features of one seed's images from those of all {:,} "
     "test images",
     "by_class": "the accuracy of each class",
     "…_error": "standard error of the mean over the seeds",
@@ -62,9 +69,20 @@ def labels_given(labels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(dropped, -1, labels)
 
 
-def start() -> Pretrained:
-    """The network that comes with the package, with label vectors that are 0."""
-    old = pretrained.fashion_mnist()
+def new(data: str, seed: int = 0) -> Pretrained:
+    """A small network for the data, without labels, that has learned nothing yet."""
+    x0 = load_data(data).train
+    about = About(
+        data, 32, "cosine", 1000, x0.shape[1:], channels=16, blocks=1, patch=1
+    )
+    torch.manual_seed(seed)
+    network = network_for(about.shape, about.channels, about.blocks, about.patch)
+    return Pretrained(network, "v", about, identity(make_schedule("cosine"), x0))
+
+
+def start(data: str) -> Pretrained:
+    """The network that comes with the package or a new one; label vectors are 0."""
+    old = pretrained.fashion_mnist() if data == DATA[0] else new(data)
     about = replace(old.about, classes=CLASSES)
     network = network_for(
         about.shape, about.channels, about.blocks, about.patch, about.T, CLASSES
@@ -79,7 +97,7 @@ def train(model: Pretrained, settings: Settings) -> tuple[torch.nn.Module, float
     network, schedule, data = (
         model.network,
         model.schedule(),
-        load_data("fashion-mnist"),
+        load_data(model.about.data),
     )
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     weights = [p for name, p in network.named_parameters() if name != "label.rows"]
@@ -155,10 +173,11 @@ def spread(seen: Tensor, labels: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Ruler:
-    """The classifier, and its features of the real images to compare with."""
+    """The classifier, and the real images to compare with, as it sees them and raw."""
 
     eye: Classifier
     real: Tensor
+    pixels: Tensor
     labels: Tensor
 
     def numbers(self, images: Tensor, labels: Tensor) -> dict:
@@ -168,6 +187,8 @@ class Ruler:
         return {
             "accuracy": right.mean().item(),
             "diversity": spread(seen, labels) / spread(self.real, self.labels),
+            "pixel_diversity": spread(images.flatten(1), labels)
+            / spread(self.pixels, self.labels),
             "frechet_distance": frechet_distance(seen, self.real),
             "by_class": [right[labels == k].mean().item() for k in range(CLASSES)],
         }
@@ -192,9 +213,11 @@ def of_each(images: Tensor, labels: Tensor, each: int, seed: int) -> Tensor:
 
 def measure(path: Path, scales: list[float], each: int, steps: int, seeds: int) -> dict:
     """Accuracy, diversity and distance by scale w, with errors over the seeds."""
-    model, data = pretrained.load_network(path), load_data("fashion-mnist")
-    eye = pretrained.load_classifier("fashion-mnist")
-    ruler = Ruler(eye, features(eye, data.test), data.test_labels)
+    model = pretrained.load_network(path)
+    data = load_data(model.about.data)
+    eye = pretrained.load_classifier(model.about.data)
+    test = data.test
+    ruler = Ruler(eye, features(eye, test), test.flatten(1), data.test_labels)
     labels = torch.arange(CLASSES).repeat_interleave(each)
 
     def by_seed(w: float, times: tuple[int, int] | None = None) -> dict:
@@ -209,7 +232,7 @@ def measure(path: Path, scales: list[float], each: int, steps: int, seeds: int) 
     floor = [ruler.numbers(of_each(*train, seed), labels) for seed in range(seeds)]
     of_test = (predict(eye, data.test) == data.test_labels).double().mean().item()
     return {
-        "what": WHAT,
+        "what": {name: text.format(len(data.test)) for name, text in WHAT.items()},
         "by_scale": {f"{w:g}": by_seed(w) for w in scales},
         "in_interval": {"w": INSIDE, "times": INTERVAL, **by_seed(INSIDE, INTERVAL)},
         "real_images": over_seeds(floor),
@@ -225,10 +248,12 @@ def how_trained(path: Path) -> dict:
     """What the file says of its training, and the command."""
     content = checkpoints.read(path, pretrained.NETWORK)
     settings = {k: content["settings"][k] for k in ("batch_size", "lr", "ema", "seed")}
-    command = f"python bench/{NAME} train --steps {content['step']} --out {path.name}"
+    data, steps = content["about"]["data"], content["step"]
+    given = "" if data == DATA[0] else f"--data {data} "
+    given += f"--steps {steps} --out {path.name}"
     return {
-        "command": command,
-        "steps": content["step"],
+        "command": f"python bench/{NAME} train {given}",
+        "steps": steps,
         **settings,
         "labels_dropped": DROPPED,
         "labels_learn_faster": LABELS_LEARN_FASTER,
@@ -249,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train")
+    training.add_argument("--data", choices=DATA, default=DATA[0])
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--steps", type=int, default=3000)
     training.add_argument("--batch-size", type=int, default=64)
@@ -262,7 +288,7 @@ def main() -> None:
     measuring.add_argument("--steps", type=int, default=25, help="sampling steps")
     options = parser.parse_args()
     if options.command == "train":
-        model = start()
+        model = start(options.data)
         settings = Settings(
             options.steps, options.batch_size, options.lr, kind=model.kind, ema=0.995
         )

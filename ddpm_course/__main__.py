@@ -290,8 +290,8 @@ def _network(add: Add, folder: str) -> None:
     add(
         "--checkpoint",
         help="a file that train or export wrote, or a network that comes with the "
-        "package: fashion-mnist, or fashion-mnist-by-class, which takes labels "
-        "(default: the first, and with --label the second)",
+        "package: fashion-mnist, or fashion-mnist-by-class or digits-by-class, which "
+        "take labels (default: the first, and with --label the second)",
     )
     _out(add, Path(folder), "the folder to write to")
     add(

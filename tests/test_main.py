@@ -551,6 +551,21 @@ def test_labels_and_the_network_that_comes_with_the_package(tmp_path):
     assert bag[12:20, 4:24].mean() > 1.5 * trousers[12:20, 4:24].mean()
 
 
+def test_digits_by_class_draws_the_digit_that_was_asked_for(tmp_path):
+    """The hole of a zero is dark, and a one is a bright column."""
+    pixels = []
+    for label in ("0", "1"):
+        out = tmp_path / label
+        options = ["--checkpoint", "digits-by-class", "--steps", "10", "--n", "8"]
+        options += ["--sampler", "ddim", "--label", label, "--guidance", "2"]
+        assert main(["sample", *options, "--out", str(out)]) == 0
+        images = [np.asarray(Image.open(p)) for p in sorted(out.glob("0*.png"))]
+        pixels.append(np.mean(images, axis=0))
+    zero, one = pixels
+    assert zero.shape == one.shape == (8, 8)
+    assert one[2:6, 3:5].mean() > 2 * zero[2:6, 3:5].mean()
+
+
 def test_the_frames_of_the_chain_are_its_states(report, tmp_path):
     """DDIM with x̂_0 = 0.5 moves each pixel along a known curve from x_T."""
     x = torch.zeros(2, 1, 8, 8)

@@ -30,7 +30,7 @@ BY_CLASS = pretrained.WEIGHTS / "fashion_mnist_by_class.pt"
 def test_the_files_are_small_and_their_sums_are_recorded():
     readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
     sums = (pretrained.WEIGHTS / "SHA256SUMS").read_text(encoding="utf-8")
-    assert sum(path.stat().st_size for path in FILES) < 6e6
+    assert sum(path.stat().st_size for path in FILES) < 6.5e6
     assert len(sums.splitlines()) == len(FILES)
     for path in FILES:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -151,6 +151,55 @@ def test_the_record_by_class_says_what_guidance_does():
     whole = record["by_scale"][f"{inside['w']:g}"]
     assert whole["diversity"] < inside["diversity"] < diversity[1]
     assert accuracy[1] < inside["accuracy"] < whole["accuracy"]
+
+
+def test_digits_by_class_is_told_what_to_look_for():
+    """Held-out digits, by the labels that people gave them."""
+    model = pretrained.digits_by_class()
+    assert (pretrained.WEIGHTS / "digits_by_class.pt").stat().st_size < 1e6
+    x0, y = data.digits()[1197:1397], data.digit_labels()[1197:1397]
+    eps, t = torch.randn(x0.shape, generator=seeded()), 800
+    abar = model.schedule().alpha_bar[t].float()
+    x_t = abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+    denoisers = [model.denoiser(y), model.denoiser(), model.denoiser((y + 5) % 10)]
+    right, none, wrong = ((d(x_t, t) - x0).square().mean() for d in denoisers)
+    assert right < 0.9 * none and none < 0.9 * wrong
+
+
+def test_the_record_of_digits_is_what_its_commands_made():
+    path = pretrained.WEIGHTS / "digits_by_class.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    readme = (pretrained.WEIGHTS / "README.md").read_text(encoding="utf-8")
+    for command in (record["command"], record["training"]["command"]):
+        assert command in readme
+    assert record["seeds"] >= 3 and record["samples"] >= 100 and record["cpu"]
+    rows = record["by_scale"]
+    assert list(rows) == ["0", "1", "2", "4"]
+    accuracy, diversity = (
+        [row[name] for row in rows.values()] for name in ("accuracy", "pixel_diversity")
+    )
+    assert accuracy == sorted(accuracy)
+    assert accuracy[0] < 0.2  # w = 0 hears no label
+    assert diversity == sorted(diversity)[::-1]
+    lost = diversity[1] - diversity[2]
+    assert lost > 3 * rows["1"]["pixel_diversity_error"]
+    real = record["real_images"]
+    assert real["pixel_diversity"] == pytest.approx(1, abs=0.1)
+    assert real["diversity"] < 0.6  # the classifier knows these by heart
+    assert record["accuracy_on_test_images"] > 0.95
+
+
+def test_the_record_of_digits_can_be_measured_again():
+    """The same number, from other noise, through the public functions."""
+    path = pretrained.WEIGHTS / "digits_by_class.json"
+    row = json.loads(path.read_text(encoding="utf-8"))["by_scale"]["1"]
+    model, eye = pretrained.digits_by_class(), pretrained.load_classifier("digits")
+    labels = torch.arange(10).repeat(10)
+    options = {"step": ddim_step, "steps": 25, "generator": seeded(99)}
+    x0 = sample(model.denoiser(labels), model.schedule(), (100, 1, 8, 8), **options)
+    right = (predict(eye, x0) == labels).float().mean().item()
+    error = (row["accuracy"] * (1 - row["accuracy"]) / 100) ** 0.5
+    assert right == pytest.approx(row["accuracy"], abs=4 * error)
 
 
 @pytest.mark.slow

@@ -145,6 +145,7 @@ def test_a_flipped_bit_never_changes_what_is_loaded(tmp_path):
     [
         ("fashion_mnist.pt", pretrained.fashion_mnist),
         ("fashion_mnist_by_class.pt", pretrained.fashion_mnist_by_class),
+        ("digits_by_class.pt", pretrained.digits_by_class),
         ("digits_classifier.pt", partial(pretrained.load_classifier, "digits")),
     ],
 )

@@ -316,7 +316,7 @@ def _check_labels(model: Pretrained, options: Namespace) -> None:
 
 
 def _load(options: Namespace, labels: bool = False) -> Pretrained:
-    plain, by_class = pretrained.NETWORKS
+    plain, by_class, _ = pretrained.NETWORKS
     options.checkpoint = options.checkpoint or (by_class if labels else plain)
     model = pretrained.load_network(pretrained.file_of(options.checkpoint))
     model.network.to(_device(options))

@@ -25,8 +25,8 @@ from ddpm_course.unet import network_for
 WEIGHTS = Path(__file__).parents[1] / "weights"
 NETWORK = "ddpm_course network 1"
 CLASSIFIER = "ddpm_course classifier 1"
-#: The networks that come with the package; the second takes labels.
-NETWORKS = ("fashion-mnist", "fashion-mnist-by-class")
+#: The networks that come with the package; those by class take labels.
+NETWORKS = ("fashion-mnist", "fashion-mnist-by-class", "digits-by-class")
 #: The data whose classifiers come with the package.
 CLASSIFIERS = ("digits", "fashion-mnist")
 
@@ -76,6 +76,14 @@ def fashion_mnist_by_class() -> Pretrained:
     ``denoiser(label)`` answers for the images of a class, ``denoiser()`` for all.
     """
     return load_network(file_of("fashion-mnist-by-class"))
+
+
+def digits_by_class() -> Pretrained:
+    """The network for scikit-learn's digits, (1, 8, 8), which comes with the package.
+
+    ``denoiser(label)`` answers for the digit 0 … 9, ``denoiser()`` for all.
+    """
+    return load_network(file_of("digits-by-class"))
 
 
 def file_of(name: str) -> Path:
