@@ -1556,10 +1556,10 @@ def tilted_density(x: np.ndarray, w: float) -> np.ndarray:
     return mass / np.trapezoid(mass, x)
 
 
-def seen_as(images: list[np.ndarray]) -> np.ndarray:
+def seen_as(images: list[np.ndarray], name: str = "fashion-mnist") -> np.ndarray:
     """The classes that the package's classifier sees."""
     batch = torch.tensor(np.stack(images)).float()[:, None] * 2 - 1
-    return predict(load_classifier("fashion-mnist"), batch).numpy()
+    return predict(load_classifier(name), batch).numpy()
 
 
 @shows
@@ -1648,6 +1648,15 @@ def guidance_clothes(figure):
     inside = next(xy for name, xy in named.items() if "interval" in name)
     for x, y in (real, inside):  # on the better side of the curve
         assert x > np.interp(y, accuracy, diversity)
+
+
+@shows
+def guidance_digits(figure):
+    names, _, rows = grid(figure)
+    assert names == ["$w$ = 0", "$w$ = 1", "$w$ = 2", "$w$ = 4"]
+    right = [(seen_as(row, "digits") == np.arange(10)).sum() for row in rows]
+    assert right[0] <= 4 and min(right[1:]) >= 8
+    assert rows[0][0].shape == (8, 8)
 
 
 @shows
