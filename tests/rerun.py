@@ -2,7 +2,7 @@
 
 After *Run all*, each cell is run again: alone, and after its two predecessors, each
 time with the names as they were at the end. What it prints may differ; it must not
-fail. (A cell of more than a second runs again once, alone.) On the way, each picture is
+fail. (A cell that takes a while runs again once, alone.) On the way, each picture is
 compared with the one that is stored: nbval doesn't. And figures.py looks whether it
 shows what it should.
 
@@ -35,7 +35,7 @@ globals().update(_saved)
 
 
 #: A cell of more seconds runs again alone, and before no other.
-LONG = 1.0
+LONG = 0.3
 
 #: Pictures are compared in blocks of so many pixels; 1 is black against white.
 BLOCK, TOLERANCE = 8, 0.1
