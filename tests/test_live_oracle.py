@@ -288,7 +288,7 @@ PLANTED = [
     ("solvers", "share * (x - before[i])", "share * (x + before[i])"),
     ("solvers", "last.s === t && s > 0", "last.s === t"),
     ("solvers", "-2 * Math.log(sigmaMax)", "-Math.log(sigmaMax)"),
-    ("solvers", "least + ((most", "least - ((most"),
+    ("solvers", "least + (most", "least - (most"),
     ("solvers", "Math.max(times[i], times[i + 1] + 1)", "times[i]"),
     ("metrics", "2 * meanDistance(x, y, D) -", "meanDistance(x, y, D) -"),
     ("metrics", "- meanDistance(y, y, D)", "+ meanDistance(y, y, D)"),
@@ -481,6 +481,7 @@ def test_the_numbers_of_sampler(opened, data, rule, steps, eta, schedule):
         ("ddim", 10, "time", "cosine"),
         ("heun", 8, "log-snr", "cosine"),
         ("multistep", 20, "log-snr", "linear"),
+        ("ddim", 2, "log-snr", "cosine"),  # as few as there can be
     ],
 )
 def test_the_numbers_of_rules(opened, rule, steps, spacing, schedule):

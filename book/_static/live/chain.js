@@ -176,7 +176,7 @@ Live.chain = (() => {
       } else if (toFlow) {
         const calls = RULES[kind.value].calls?.(shown) ?? shown;
         toy.say(
-          `After ${calls} calls, points are ${number(error)} from where they should be.`,
+          `After ${calls} calls, points are ${number(error)} off, root mean square.`,
         );
       } else if (isFinite) {
         toy.say(`Samples are ${number(near)} from the nearest data point, on average.`);

@@ -35,6 +35,7 @@ Live.core = (() => {
       this.frame = 0;
       this.talk = 0;
       this.sentence = "";
+      this.isWarning = false;
       /** @type {() => void} */
       this.paint = () => {};
       /** @type {((seconds: number) => boolean) | null} */
@@ -68,19 +69,22 @@ Live.core = (() => {
       this.step = null;
     }
 
-    /** A sentence below the toy. Screen readers read it out when it has stood a while.
+    /** A sentence below the toy. It changes at most every 150 ms.
      *  @param {string} sentence @param {boolean} isWarning */
     say(sentence, isWarning = false) {
       if (this.sentence === sentence) return;
       const isFirst = !this.sentence;
       this.sentence = sentence;
-      const write = () => {
-        this.verdict.classList.toggle("live-warning", isWarning);
-        Live.controls.typeset(this.verdict, sentence);
-      };
-      clearTimeout(this.talk);
-      if (isFirst) write();
-      else this.talk = setTimeout(write, 150);
+      this.isWarning = isWarning;
+      if (isFirst) this.write();
+      else this.talk ||= setTimeout(() => this.write(), 150);
+    }
+
+    /** Shows the sentence that was said last. */
+    write() {
+      this.talk = 0;
+      this.verdict.classList.toggle("live-warning", this.isWarning);
+      Live.controls.typeset(this.verdict, this.sentence);
     }
 
     ask() {

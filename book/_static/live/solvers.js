@@ -49,7 +49,8 @@ Live.solvers = (() => {
     const [most, least] = [kept[0], kept[kept.length - 1]];
     const inner = steps - first.length;
     const nearest = Array.from({ length: inner }, (_, i) => {
-      const wanted = least + ((most - least) * i) / (inner - 1);
+      const share = inner > 1 ? i / (inner - 1) : 1;
+      const wanted = least + (most - least) * share;
       const off = kept.map((value) => Math.abs(value - wanted));
       return 1 + off.indexOf(Math.min(...off));
     });

@@ -68,8 +68,8 @@ Live.toy("guess", (toy) => {
     const what = data.isFinite ? "point" : "mode";
     toy.say(
       likeliest > 0.99
-        ? `The guess is sure of one ${what}.`
-        : `The guess is an average of ${number(Math.exp(entropy))} ${what}s; the likeliest has a share of ${number(100 * likeliest)} %.`,
+        ? `It is nearly certain which ${what} the point came from.`
+        : `The guess is as mixed as an even mix of ${number(Math.exp(entropy))} ${what}s; the likeliest has ${number(100 * likeliest)}%.`,
     );
   });
 });

@@ -188,7 +188,7 @@ Live.toy("guidance", (toy) => {
     shows.tiltedWidth(sizes[1]);
     shows.distance(distance(x, law.quantiles));
     toy.say(
-      `Guided samples are ${number(sizes[0] / sizes[1])} times as wide as the tilted density, and ${number(distance(x, law.quantiles))} away from it.`,
+      `Guided samples are ${number(sizes[0] / sizes[1])} times as wide as the tilted density, and have ${number(distance(x, law.quantiles))} to go to get there, on average.`,
     );
   });
 });

@@ -62,7 +62,7 @@ Live.toy("posterior", (toy) => {
     toy.say(
       t.value === 1
         ? "At t = 1 nothing is left to guess: the posterior is the point x_0, with variance 0."
-        : `x_{t−1} is ${number(onX0)} x_0 + ${number(onXt)} x_t = ${number(mean)}, give or take ${std}.`,
+        : `On average, x_{t−1} is ${number(onX0)} x_0 + ${number(onXt)} x_t = ${number(mean)}, give or take ${std}.`,
     );
   });
 

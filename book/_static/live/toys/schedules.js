@@ -73,7 +73,7 @@ Live.toy("schedules", (toy) => {
   const shows = SHARES.map((share) =>
     Live.pictures.add(
       strip,
-      `the photograph after ${100 * share} % of the steps`,
+      `the photograph after ${100 * share}% of the steps`,
       shape,
     ),
   );
@@ -132,7 +132,7 @@ Live.toy("schedules", (toy) => {
     showAmplitude(Math.sqrt(abar));
     showBits(Live.forward.bitsPerDim(nats, x0.length));
     showAll(nats / Math.LN2);
-    const left = `${number(100 * Math.sqrt(abar))} % of the signal's amplitude is left`;
+    const left = `${number(100 * Math.sqrt(abar))}% of the signal's amplitude is left`;
     const isNoise = abar <= settings.max_final_alpha_bar;
     if (isNoise) toy.say(`x_T is noise, for most purposes: ${left}.`);
     else toy.say(`x_T is not noise: ${left}. Add steps, or raise β.`, true);
