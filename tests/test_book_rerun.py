@@ -16,6 +16,7 @@ def test_every_cell_can_be_run_again(chapter):
     assert failures(BY_NUMBER[chapter]) == []
 
 
+@pytest.mark.slow
 def test_a_name_that_a_later_cell_takes_is_found(tmp_path):
     code = nbformat.v4.new_code_cell
     cells = [code("x = 1"), code("print(x + 1)"), code('x = "a symbol"')]
@@ -25,6 +26,7 @@ def test_a_name_that_a_later_cell_takes_is_found(tmp_path):
     assert failed.startswith("cell 1 alone: TypeError")
 
 
+@pytest.mark.slow
 def test_a_chapter_that_fails_at_once_says_where(tmp_path):
     cells = [nbformat.v4.new_code_cell("1 / 0")]
     path = tmp_path / "chapter.ipynb"

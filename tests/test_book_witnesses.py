@@ -51,6 +51,7 @@ def test_proof(chapter):
     assert witnesses.proof_disagreements(chapter) == []
 
 
+@pytest.mark.slow
 @by_label
 def test_source(equation):
     rows = witnesses.concordance()

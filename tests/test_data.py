@@ -21,6 +21,7 @@ LABELS = "t10k-labels-idx1-ubyte.gz"
 # --- real files -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fashion_mnist_is_read_from_real_files(fashion_mnist_folder):
     images, labels = data.fashion_mnist("test", fashion_mnist_folder)
     assert images.shape == (10_000, 1, 28, 28) and images.dtype == torch.float32

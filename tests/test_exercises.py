@@ -114,6 +114,7 @@ def test_no_hint_gives_an_expression_away(exercise):
             assert not any(text in hint for hint in hints(exercise))
 
 
+@pytest.mark.slow
 @each_exercise
 def test_every_mistake_is_rejected_with_its_own_hint(exercise, capsys):
     for name, mistake in exercise.mistakes.items():
@@ -700,6 +701,7 @@ def test_a_mistake_that_is_not_finite_is_known_by_it(value):
 # --- loading ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_chapters_load_when_asked_for():
     code = (
         "import sys, ddpm_course, ddpm_course.exercises as e\n"

@@ -205,6 +205,7 @@ def test_times_and_shapes_are_checked():
         log_likelihood(lambda x, t: x, zero, x, [1, 1000])
 
 
+@pytest.mark.slow
 def test_the_likelihood_has_the_digits_of_float64():
     """At the center of a standard normal the flow rests, at one density."""
     normal_data = GaussianMixture([1.0], [[0.0, 0.0]], 1.0)

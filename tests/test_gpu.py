@@ -168,6 +168,7 @@ def small_denoiser(device="cuda"):
     return Denoiser(network.to(device), SCHEDULE.to(device), "v", clip=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "steps"), [("meta", 2), pytest.param("cuda", 50, marks=gpu)]
 )

@@ -37,6 +37,7 @@ def test_help_names_every_option_and_its_default(capsys):
         assert word in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "ring", "moons"])
 def test_train_writes_a_checkpoint_and_says_where(tmp_path, capsys, data):
     out = tmp_path / "run.pt"
@@ -60,6 +61,7 @@ def test_resume_goes_on_from_the_checkpoint(tmp_path, capsys):
     assert "lr=0.002 (now 0.5)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_data_too(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -143,6 +145,7 @@ def runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_sample_writes_images_a_grid_and_how_they_were_made(runs, tmp_path, capsys):
     arguments = ["sample", "--checkpoint", str(runs / "digits.pt"), "--n", "5"]
     out = tmp_path / "a"
@@ -192,6 +195,7 @@ def test_a_hardly_trained_network_is_far_beyond_the_floor(runs, tmp_path):
             assert report["mode_width"]["floor"] == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.slow
 def test_evaluate_looks_through_the_classifier_that_is_given(runs, tmp_path, capsys):
     look, out = tmp_path / "look.pt", tmp_path / "out"
     assert main(["classifier", "--steps", "2", "--out", str(look)]) == 0
@@ -211,6 +215,7 @@ def test_evaluate_looks_through_the_classifier_that_is_given(runs, tmp_path, cap
         assert message in said and said.count("\n") == 1  # before any progress
 
 
+@pytest.mark.slow
 def test_evaluate_without_a_classifier_says_so(tmp_path, capsys):
     """A folder of one's own has no classifier: the other numbers still come."""
     folder, run = tmp_path / "images", tmp_path / "run.pt"

@@ -24,6 +24,7 @@ def normal(n, d, seed=0, dtype=torch.float64):
 # --- energy distance --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_energy_distance_of_normals_on_the_line():
     """N(0, 1) and N(m, 1): E|x - y| of a normal is known in closed form."""
 

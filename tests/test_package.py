@@ -76,6 +76,7 @@ def built(tmp_path_factory) -> Built:
     return Built(tmp_path_factory.mktemp("built"))
 
 
+@pytest.mark.slow
 def test_the_build_warns_of_nothing(built):
     assert not [line for line in built.said.splitlines() if "warn" in line.lower()]
 

@@ -592,6 +592,7 @@ def test_more_samples_of_a_seed_begin_with_the_same_ones(tmp_path, sampler):
     assert not np.allclose(drawn["0", "3"], drawn["1", "3"], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_chain_is_drawn_as_a_gif(tmp_path):
     from PIL import Image
 
@@ -748,6 +749,7 @@ def folder_of_pictures(folder, n=40, seed=0):
 SMALL_PICTURES = ["--size", "8", "--steps", "1", *FAST[:-2]]
 
 
+@pytest.mark.slow
 def test_a_folder_with_the_name_of_a_data_set_is_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder_of_pictures(Path("digits"))
@@ -765,6 +767,7 @@ def test_a_folder_with_the_name_of_a_data_set_is_the_folder(tmp_path, monkeypatc
         assert report["bits_per_dim"]["bins"] == 256
 
 
+@pytest.mark.slow
 def test_pictures_that_changed_are_warned_of_and_not_resumed(
     tmp_path, monkeypatch, capsys
 ):

@@ -509,6 +509,7 @@ def test_a_folder_or_no_steps_between_checkpoints_are_refused(tmp_path):
     assert tmp_path.is_dir() and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["points", "images"])
 def test_a_step_is_on_the_device_of_the_model(monkeypatch, kind):
     """On the device "meta", which has shapes and no values, in the place of a GPU.
