@@ -3,7 +3,6 @@
 from functools import partial
 from itertools import pairwise
 
-import diffusers
 import pytest
 import torch
 from helpers import normal, seeded
@@ -15,6 +14,8 @@ from ddpm_course.parameterization import Denoiser, eps_from_x0
 from ddpm_course.sampling import ancestral_step, ddim_step, reverse_process, sample
 from ddpm_course.schedules import make_schedule
 from ddpm_course.solvers import Multistep, heun_step, spaced_times
+
+pytestmark = pytest.mark.slow  # diffusers alone takes seconds to import
 
 #: Their name of a schedule, ours, and what they leave out: T is 1000.
 NAMES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
@@ -28,9 +29,15 @@ def points(seed=0):
     return normal(6, 2, seed=seed, dtype=torch.float32)
 
 
+def scheduler_class(kind):
+    import diffusers
+
+    return getattr(diffusers, f"{kind}Scheduler")
+
+
 def theirs(name, kind="DDPM", **options):
-    scheduler = getattr(diffusers, f"{kind}Scheduler")
-    return scheduler(1000, beta_schedule=name, clip_sample=False, **options)
+    made = scheduler_class(kind)
+    return made(1000, beta_schedule=name, clip_sample=False, **options)
 
 
 def exact(scheduler, schedule):
@@ -116,7 +123,7 @@ def test_a_whole_ddim_chain():
 def test_a_whole_multistep_chain(name):
     """DPM-Solver++ (2M)."""
     schedule, options = make_schedule(NAMES[name]), {"algorithm_type": "dpmsolver++"}
-    scheduler = diffusers.DPMSolverMultistepScheduler(
+    scheduler = scheduler_class("DPMSolverMultistep")(
         1000, beta_schedule=name, final_sigmas_type="zero", **options
     )
     exact(scheduler, schedule)
@@ -144,7 +151,7 @@ def their_heun(schedule, times):
 
     They keep x_t / √ᾱ_t, as a function of σ = √((1 - ᾱ_t) / ᾱ_t).
     """
-    scheduler = exact(diffusers.HeunDiscreteScheduler(beta_schedule="linear"), schedule)
+    scheduler = exact(scheduler_class("HeunDiscrete")(beta_schedule="linear"), schedule)
     scheduler.set_timesteps(timesteps=[t - 1 for t in times[:-1]])
     scheduler.sigmas = scheduler.sigmas.double()
     denoiser = MIXTURE.denoiser(schedule)
@@ -214,7 +221,7 @@ def test_guidance_as_in_their_pipelines(w, clip):
         return to_eps(x) + shifts[label + 1]
 
     options = {"clip_sample": clip is not None, "timestep_spacing": "trailing"}
-    scheduler = diffusers.DDIMScheduler(1000, beta_schedule="linear", **options)
+    scheduler = scheduler_class("DDIM")(1000, beta_schedule="linear", **options)
     exact(scheduler, schedule).set_timesteps(20)
     x = normal(6, 2)
     with torch.no_grad():

@@ -385,6 +385,7 @@ PAGE = """<form class="concordance-filter" hidden><input type="search" name="wor
 <ul><li id="c">\\(\\beta_1\\)</li></ul></details></section></section>"""
 
 
+@pytest.mark.slow
 def test_the_filter(browser):
     page = browser.new_page()
     page.set_content(PAGE)

@@ -294,6 +294,7 @@ def faults(latex: str) -> list[str]:
     return list(filter(None, found)) if found else [f"no equation: {latex}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chapter", "latex"), READ, ids=names)
 def test_a_display_without_a_number_is_right(chapter, latex):
     assert faults(latex) == []

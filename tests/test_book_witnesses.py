@@ -283,6 +283,7 @@ def test_the_code_is_code_of_the_package(equation):
     assert equation in CALLING or reads_the_schedule(equation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("equation", CALLING, ids=lambda e: e.label)
 def test_what_the_code_calls_matters(equation, monkeypatch):
     assert on_a_wrong_package(equation, monkeypatch)
@@ -486,6 +487,7 @@ for equation in LEDGER.values():
             CALLERS[function].append(equation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", CALLERS, ids=".".join)
 def test_a_flipped_sign_in_the_code_is_noticed(function, monkeypatch):
     module = importlib.import_module(f"ddpm_course.{function[0]}")
@@ -496,6 +498,7 @@ def test_a_flipped_sign_in_the_code_is_noticed(function, monkeypatch):
         assert noticed, f"no equation notices sign {n} of {'.'.join(function)}"
 
 
+@pytest.mark.slow
 @by_label
 def test_a_flipped_sign_of_a_call_is_noticed(equation):
     code = equation.code if isinstance(equation.code, tuple) else (equation.code,)

@@ -154,6 +154,7 @@ def test_untouched_stub_is_not_attempted(exercise, capsys):
         assert said(capsys).startswith(f"{exercise.number}: not attempted yet.")
 
 
+@pytest.mark.slow
 @each_exercise
 def test_strict_mode_raises_what_is_printed(exercise, capsys, monkeypatch):
     mistake, *_ = exercise.mistakes.values()

@@ -170,6 +170,7 @@ def test_a_product_for_some_lengths_only_is_wrong(answer):
     assert "cannot be read" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "factor", [T - 2 * sp.Symbol("t", integer=True, positive=True)]
 )

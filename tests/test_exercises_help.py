@@ -517,6 +517,7 @@ def no_collector():
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("number", "answer"),
@@ -547,6 +548,7 @@ def test_seconds_that_are_none_are_refused_in_a_sentence(seconds, capsys):
     )
 
 
+@pytest.mark.slow
 def test_one_clock_runs_for_both_parts_of_a_hunt(capsys, monkeypatch):
     experiment, repair = reference("F.4")
     check("F.4", (experiment, endless), seconds=Fraction(1, 2))
@@ -563,6 +565,7 @@ def test_one_clock_runs_for_both_parts_of_a_hunt(capsys, monkeypatch):
     assert "correct" in lines(capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_collector")
 def test_what_later_cells_do_with_an_answer_is_tried_in_time_and_guarded(capsys):
     def hangs_on_images(alpha_bar, x_t, x0_hat, t, s):

@@ -97,6 +97,7 @@ def test_both_functions_of_the_solution_are_the_reference(exercise):
         assert body.strip() in code
 
 
+@pytest.mark.slow
 @each
 def test_each_part_counts(exercise):
     number = exercise.number

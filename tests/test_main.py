@@ -78,6 +78,7 @@ def test_a_folder_of_images_is_data_too(tmp_path):
     assert main([*arguments, *FAST]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_what_is_held_out_was_not_learned_from(monkeypatch, name):
     def splits(split):  # of mnist, which would be downloaded
@@ -168,6 +169,7 @@ def test_sample_writes_images_a_grid_and_how_they_were_made(runs, tmp_path, caps
     assert abs(images[0] - images[1]).max() <= 1  # the same seed, whatever the chunk
 
 
+@pytest.mark.slow
 def test_sample_removes_what_it_wrote_before_and_nothing_else(runs, tmp_path):
     out = tmp_path / "pictures"
     out.mkdir()
@@ -180,6 +182,7 @@ def test_sample_removes_what_it_wrote_before_and_nothing_else(runs, tmp_path):
     assert written == {"2024-holiday.png", "1.png", *(f"{i:05}.png" for i in range(3))}
 
 
+@pytest.mark.slow
 def test_a_hardly_trained_network_is_far_beyond_the_floor(runs, tmp_path):
     small = ["--n", "70", "--images", "5", "--times", "3", "--steps", "4"]
     for data, name in (("digits", "frechet_distance"), ("ring", "energy_distance")):
@@ -511,6 +514,7 @@ def test_the_width_of_samples_of_second_order(report, tmp_path, sampler, label):
     assert record["sampler"] == sampler and not {"eta", "variance"} & set(record)
 
 
+@pytest.mark.slow
 def test_guidance_leads_each_image_to_its_label(report, tmp_path):
     """Labels take turns; the last step ends at x̂_0(∅) + w (x̂_0(y) - x̂_0(∅))."""
 
@@ -636,6 +640,7 @@ def test_every_option_of_train_reaches_the_run(tmp_path):
     assert kept["identity"] == identity(make_schedule("linear", 500), x)
 
 
+@pytest.mark.slow
 def test_a_seed_of_train_decides_the_first_weights(tmp_path):
     """At a rate of 1e-12 they stay what they were."""
     out, options = str(tmp_path / "run.pt"), [*FAST[2:], "--data=ring", "--overwrite"]
@@ -665,6 +670,7 @@ def test_the_losses_that_are_reported_are_those_of_the_run(tmp_path, capsys):
     assert exported["loss"] == 1499.5
 
 
+@pytest.mark.slow
 def test_the_classifiers_accuracy_is_that_on_held_out_images(
     tmp_path, monkeypatch, capsys
 ):

@@ -81,6 +81,7 @@ def test_the_build_warns_of_nothing(built):
     assert not [line for line in built.said.splitlines() if "warn" in line.lower()]
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_whole_package_and_nothing_else(built):
     package = {
         path.relative_to(built.checkout).as_posix()
@@ -93,12 +94,14 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(built):
     assert fnmatch.filter(package, "ddpm_course/lab/*.py")
 
 
+@pytest.mark.slow
 def test_the_source_distribution_needs_nothing_else_and_has_no_tests(built):
     assert {"_config.yml", "setup.py", "README.md", "LICENSE"} <= built.sdist
     assert "CHANGELOG.md" in built.sdist
     assert not fnmatch.filter(built.sdist, "tests*")
 
 
+@pytest.mark.slow
 def test_the_addresses_are_those_of_config(built):
     config = yaml.safe_load(text("_config.yml"))
     repository = site.parse(config["repository"]["url"])
@@ -115,6 +118,7 @@ def test_the_addresses_are_those_of_config(built):
     assert repository.owner not in written
 
 
+@pytest.mark.slow
 def test_the_readme_has_no_link_that_leads_nowhere_on_pypi(built):
     """PyPI resolves no relative address."""
     links = re.compile(r"(!?)\[[^]]*\]\(([^)]*)\)")
@@ -132,6 +136,7 @@ def test_the_readme_has_no_link_that_leads_nowhere_on_pypi(built):
             assert absolute.endswith(f"/{branch}/{relative}")
 
 
+@pytest.mark.slow
 def test_the_command_is_installed(built):
     found = configparser.ConfigParser()
     found.read_string(built.entry_points)
@@ -139,6 +144,7 @@ def test_the_command_is_installed(built):
     assert callable(getattr(importlib.import_module(module), name))
 
 
+@pytest.mark.slow
 def test_what_the_package_says_of_itself(built):
     assert built.metadata["Version"] == ddpm_course.__version__
     assert built.metadata["License-Expression"] == "MIT"

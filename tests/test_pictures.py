@@ -538,6 +538,7 @@ def test_damaged_files_are_skipped_with_a_reason(tmp_path):
     assert str(found).endswith(" and 1 more; other files (1): notes.txt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

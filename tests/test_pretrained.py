@@ -113,6 +113,7 @@ def test_the_record_is_that_of_the_command():
     assert f"--steps {record['steps']}" in command
 
 
+@pytest.mark.slow
 def test_the_network_by_class_is_told_what_to_look_for():
     """The right label helps to denoise, a wrong one hurts, and none is in between."""
     model, x0 = pretrained.fashion_mnist_by_class(), data.fashion_mnist_held_out()[:60]
@@ -189,6 +190,7 @@ def test_the_record_of_digits_is_what_its_commands_made():
     assert record["accuracy_on_test_images"] > 0.95
 
 
+@pytest.mark.slow
 def test_the_record_of_digits_can_be_measured_again():
     """The same number, from other noise, through the public functions."""
     path = pretrained.WEIGHTS / "digits_by_class.json"

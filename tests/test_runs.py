@@ -125,6 +125,7 @@ def same(one: object, other: object) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_never_changes_what_is_loaded(tmp_path):
     path = tmp_path / "run.pt"
     run(checkpoint=path)
@@ -560,6 +561,7 @@ def test_processes_that_disagree_stop_with_an_error(tmp_path, settings, data, na
 # --- the life of a run, from the command line -----------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_is_named_after_its_data_prolonged_and_fine_tuned(
     tmp_path, monkeypatch, capsys
 ):
@@ -577,6 +579,7 @@ def test_a_run_is_named_after_its_data_prolonged_and_fine_tuned(
     assert json.loads(Path("samples/samples.json").read_text())["steps"] == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [["--variance", "beta"], ["--sampler", "ddim"]])
 def test_more_samples_of_a_seed_begin_with_the_same_ones(tmp_path, sampler):
     run_ = tmp_path / "run.pt"
@@ -785,6 +788,7 @@ def test_pictures_that_changed_are_warned_of_and_not_resumed(
     assert "warning: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_checkpoint_does_not_land_among_the_pictures(tmp_path, monkeypatch, capsys):
     folder_of_pictures(tmp_path / "mine")
     monkeypatch.chdir(tmp_path / "mine")
@@ -828,6 +832,7 @@ def test_nothing_to_resume_is_told(tmp_path, capsys):
     assert "to resume: a new run starts" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_out_in_the_home_folder_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

@@ -87,6 +87,7 @@ def test_samples_have_the_moments_of_the_recursion(step, steps):
     assert abs(x.mean().item()) < 5 * (expected / n) ** 0.5
 
 
+@pytest.mark.slow
 def test_the_exact_denoiser_of_a_point_is_hit_by_every_sampler():
     """For one point the posterior is the model: beta_tilde and DDIM end in it."""
     point = GaussianMixture.of_points(torch.tensor([[0.3, -0.7]]))

@@ -97,6 +97,7 @@ def error(step, steps, spacing, mean=0.8, std=0.3):
     return (before - expected).square().mean().sqrt().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", ["log-snr", "karras"])
 @pytest.mark.parametrize(
     ("step", "order", "within"),

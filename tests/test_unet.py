@@ -315,6 +315,7 @@ def test_no_label_at_all_means_none_for_each(t):
     assert not torch.allclose(LABELED(x, t), LABELED(x, t, 0 * nothing), atol=1e-2)
 
 
+@pytest.mark.slow
 def test_each_row_learns_from_its_own_label():
     network = randomize(UNet(channels=8, T=9, classes=3))
     network(IMAGE, NOW, torch.tensor([1, -1])).square().sum().backward()
