@@ -27,7 +27,7 @@ FASHION_MNIST = [
 
 #: Tests that run a whole notebook: with two workers, each goes to the one that is free.
 #: The other tests of a file share a worker and what they set up.
-ALONE = ("test_runs_unfilled_then_solved", "test_every_cell_can_be_run_again")
+ALONE = "test_runs_unfilled_then_solved"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,8 @@ import base64
 import io
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import nbformat
 import numpy as np
 from drawn import RECORD
 from figures import drawn_in, fault, name_of
+from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 from nbformat import NotebookNode
 from PIL import Image
@@ -41,55 +44,81 @@ LONG = 0.3
 BLOCK, TOLERANCE = 8, 0.1
 
 
-def failures(path: Path) -> list[str]:
-    """A line for each cell that fails when it is run again, or draws something else."""
-    cells = nbformat.read(path, as_version=4).cells
-    code = [(i, c) for i, c in enumerate(cells) if c.cell_type == "code"]
-    manager, client = start_new_kernel(kernel_name="python3")
-    outputs: list[dict] = []
+class Kernel:
+    """Runs cells, and keeps what the last one has shown."""
 
-    def keep(message: dict) -> None:
-        outputs.append(message["content"])
+    def __init__(self, client: BlockingKernelClient):
+        self.client, self.outputs = client, []
 
-    def run(source: str) -> str | None:
+    def run(self, source: str) -> str | None:
         """Run a cell; return its error."""
-        outputs.clear()
-        reply = client.execute_interactive(
-            source, timeout=600, output_hook=keep, allow_stdin=False
+        self.outputs = []
+        reply = self.client.execute_interactive(
+            source, timeout=600, output_hook=self._keep, allow_stdin=False
         )["content"]
         failed = reply["status"] == "error"
         return f"{reply['ename']}: {reply['evalue']}" if failed else None
 
+    def _keep(self, message: dict) -> None:
+        self.outputs.append(message["content"])
+
+
+@contextmanager
+def started() -> Iterator[Kernel]:
+    manager, client = start_new_kernel(kernel_name="python3")
     try:
-        failed, long = [], set()
-        run(RECORD)
-        for i, cell in code:
-            began = time.perf_counter()
-            if error := run(cell.source):
-                return [f"cell {i}: {error}"]
-            if time.perf_counter() - began > LONG:
-                long.add(i)
-            if difference := apart(pictures_in(cell.outputs), pictures_in(outputs)):
-                failed.append(f"cell {i} draws another picture: {difference}")
-            if (name := name_of(cell)) and (wrong := fault(name, outputs)):
-                failed.append(f"cell {i} draws something wrong: {wrong}")
-        run(SAVE)
-        for k, (i, cell) in enumerate(code):
-            if error := run(cell.source):
-                failed.append(f"cell {i} alone: {error}")
-            run(RESTORE)
-            if i in long:
-                continue
-            for j, before in code[max(0, k - 2) : k]:
-                if j not in long:
-                    run(before.source)
-            if k and (error := run(cell.source)):
-                failed.append(f"cell {i} after two: {error}")
-            run(RESTORE)
-        return failed
+        yield Kernel(client)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def code_of(path: Path) -> list[tuple[int, NotebookNode]]:
+    """The code cells, with their places in the notebook."""
+    cells = enumerate(nbformat.read(path, as_version=4).cells)
+    return [(i, cell) for i, cell in cells if cell.cell_type == "code"]
+
+
+def failures(path: Path) -> list[str]:
+    """A line for each cell that fails when it is run again, or draws something else."""
+    failed, code = [], code_of(path)
+    with started() as kernel:
+        kernel.run(RECORD)
+        for i, cell in code:
+            if error := kernel.run(cell.source):
+                return [f"cell {i}: {error}"]
+            failed += drawn_otherwise(i, cell, kernel.outputs)
+            if (name := name_of(cell)) and (wrong := fault(name, kernel.outputs)):
+                failed.append(f"cell {i} draws something wrong: {wrong}")
+        return failed + steps_back(code, kernel)
+
+
+def drawn_otherwise(i: int, cell: NotebookNode, outputs: list[dict]) -> list[str]:
+    """The same for one cell, which may draw another picture than the stored one."""
+    difference = apart(pictures_in(cell.outputs), pictures_in(outputs))
+    return [f"cell {i} draws another picture: {difference}"] if difference else []
+
+
+def steps_back(code: list[tuple[int, NotebookNode]], kernel: Kernel) -> list[str]:
+    """The same for cells that have all been run, and are run again."""
+    failed, long = [], set()
+    kernel.run(SAVE)
+    for k, (i, cell) in enumerate(code):
+        began = time.perf_counter()
+        if error := kernel.run(cell.source):
+            failed.append(f"cell {i} alone: {error}")
+        if time.perf_counter() - began > LONG:
+            long.add(i)
+        kernel.run(RESTORE)
+        if i in long:
+            continue
+        for j, before in code[max(0, k - 2) : k]:
+            if j not in long:
+                kernel.run(before.source)
+        if k and (error := kernel.run(cell.source)):
+            failed.append(f"cell {i} after two: {error}")
+        kernel.run(RESTORE)
+    return failed
 
 
 def pictures_in(outputs: list[dict]) -> list[str]:

@@ -10,13 +10,12 @@ import sysconfig
 import tarfile
 import tomllib
 import venv
-from copy import deepcopy
-from itertools import pairwise
 from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
+from chapters import said, solved
 from drawn import RECORD
 from figures import faults
 from helpers import ROOT
@@ -31,7 +30,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 from course.letters import LETTERS, renumber
 from course.plain import Unresolved, to_plain
 from course.site import parse
-from course.student import SETUP
+from course.student import KEPT_TAGS, SETUP
 
 chapters = pytest.mark.parametrize("chapter", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -253,6 +252,24 @@ def test_cells_are_empty_and_solutions_are_gone(built_book, chapter):
 
 @pytest.mark.slow
 @chapters
+def test_code_is_that_of_the_chapter_without_solutions(built_book, chapter):
+    """So the run of the chapter is that of the notebook; see chapters.py."""
+    setup, *student = (
+        (c.source, c.metadata.get("tags", []))
+        for c in student_notebook(built_book, chapter).cells
+        if c.cell_type == "code"
+    )
+    kept = [
+        (c.source, [tag for tag in c.metadata.get("tags", []) if tag in KEPT_TAGS])
+        for c in nbformat.read(chapter, as_version=4).cells
+        if c.cell_type == "code"
+        and "exercise-solution" not in c.metadata.get("tags", [])
+    ]
+    assert setup[1] == ["setup"] and student == kept
+
+
+@pytest.mark.slow
+@chapters
 def test_colab_folds_what_the_page_folds(built_book, chapter):
     folded = {
         cell.id
@@ -405,6 +422,7 @@ quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWa
 
 @quiet
 @pytest.mark.slow
+@pytest.mark.colab
 @chapters
 def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     """In an empty folder: Run all, then the exercises one after the other."""
@@ -413,7 +431,7 @@ def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     student = student_notebook(built_book, chapter)
     student.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
     source, unfilled = nbformat.read(chapter, as_version=4), len(student.cells)
-    student.cells += solved(student, source)
+    student.cells += solved(student.cells, source)
     where = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(student, timeout=600, resources=where).execute()
     before, after = said(student.cells[:unfilled]), said(student.cells[unfilled:])
@@ -423,35 +441,6 @@ def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     assert all(": correct" in text for text in after), after
     assert faults(source, student) == []
     assert strangers(source, student) == []
-
-
-def solved(student, source):
-    """The stubs with the chapter's solutions in them, each with its check."""
-    solutions = {}
-    for cell in source.cells:
-        if "exercise-solution" in cell.metadata.get("tags", []):
-            for number, name in re.findall(r'check\("([\w.]+)", (\w+)\)', cell.source):
-                solutions[number] = (name, cell.source)
-    cells = []
-    for stub, check in pairwise(student.cells):
-        if "exercise-stub" in stub.metadata.get("tags", []):
-            number, answer = re.search(
-                r'(?:check|use)\("([\w.]+)", (\w+|\(.+\))\)', check.source
-            ).groups()
-            name, code = solutions.pop(number)
-            stub, check = deepcopy(stub), deepcopy(check)
-            stub.source = f"{code}\n{answer} = {name}"
-            cells += [stub, check]
-    assert not solutions
-    return cells
-
-
-def said(cells):
-    return [
-        "".join(o.text for o in cell.outputs if o.output_type == "stream")
-        for cell in cells
-        if "exercise-check" in cell.metadata.get("tags", [])
-    ]
 
 
 def global_names(table, bound):
