@@ -16,7 +16,7 @@ from test_book_pages import findings
 from test_front_page import script
 from torch.distributions import Normal
 
-from ddpm_course import bound, data, plotting
+from ddpm_course import bound, data, plotting, schedules
 from ddpm_course.forward import q_sample
 from ddpm_course.posterior import (
     mean_coefficients,
@@ -301,7 +301,7 @@ POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")
 
 def number(text):
     """The number that a reader sees."""
-    text = text.translate(POWERS).replace(" × 10", "e")
+    text = text.translate(POWERS).replace(" × 10", "e").removeprefix("t = ")
     return math.inf if text == "∞" else float(text)
 
 
@@ -311,14 +311,22 @@ def numbers(text):
     return [number(one) for one in found]
 
 
-class Page:
-    """A built page with its toys started."""
+#: Nothing but the toys.
+ALONE = """(toys) => document.querySelector("article")
+  .replaceChildren(...toys.map((toy) => document.querySelector(`#live-${toy}`)))"""
 
-    def __init__(self, page, address):
+
+class Page:
+    """A built page with only its toys, all started. It comes to the front when used:
+    others are drawn once a second."""
+
+    front = None
+
+    def __init__(self, page, address, toys):
         self.page, self.trouble, self.here = page, [], None
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         page.goto(address)
-        page.evaluate("window.MathJax?.startup?.promise")
+        page.evaluate(ALONE, toys)
         for place in page.locator(".live").all():
             place.scroll_into_view_if_needed()
             page.wait_for_function(
@@ -328,7 +336,8 @@ class Page:
 
     def toy(self, name):
         place = self.page.locator(f"#live-{name}")
-        if self.here != name:
+        if (Page.front, self.here) != (self, name):
+            Page.front = self
             self.page.bring_to_front()
             place.scroll_into_view_if_needed()
             self.page.evaluate(FRAMES)
@@ -359,11 +368,22 @@ class Page:
 @pytest.fixture(scope="module")
 def opened(browser, built_book):
     """Each page with a toy, opened from the disk."""
+    toys = {}
+    for toy, places in PLACES.items():
+        for place in places:
+            toys.setdefault(place, []).append(toy)
+    yield from open_pages(browser, built_book, toys)
+
+
+def open_pages(browser, built_book, toys):
+    """The pages, given the names of their toys."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    names = {name for places in PLACES.values() for name in places}
+    context.route("**/mathjax/**", lambda route: route.abort())
     yield {
-        name: Page(context.new_page(), (built_book / f"book/{name}.html").as_uri())
-        for name in sorted(names)
+        name: Page(
+            context.new_page(), (built_book / f"book/{name}.html").as_uri(), names
+        )
+        for name, names in sorted(toys.items())
     }
     context.close()
 
@@ -381,6 +401,7 @@ def test_the_numbers_of_noise(opened, place):
         ("photo", "linear", 250),
         ("boot", "cosine", 1),
         ("sneaker", "sigmoid", 1000),
+        ("photo", "cosine", 1000),
         ("photo", "quadratic", 0),
     ]:
         page.set("noise", image=picture, schedule=name, t=t)
@@ -389,11 +410,11 @@ def test_the_numbers_of_noise(opened, place):
         expected = {"t": t, "alpha_bar": abar, "snr": schedule.snr[t].item()}
         close(page.shown("noise"), expected)
         signal, noise = abar**0.5, (1 - abar) ** 0.5
-        said = numbers(page.said("noise"))
-        assert said == pytest.approx([signal, noise], abs=5.1e-4)
         captions = page.toy("noise").locator("figcaption").all_text_contents()
         there = [numbers(caption)[-1] for caption in captions[:2]]
-        assert there == pytest.approx([signal, noise], abs=5.1e-4)
+        for shown in (numbers(page.said("noise")), there):  # what is small is not 0
+            assert shown == pytest.approx([signal, noise], abs=5.1e-4, rel=0)
+            assert shown == pytest.approx([signal, noise], abs=0, rel=0.05)
         assert captions[2].endswith(f"t = {t}")
 
 
@@ -452,17 +473,18 @@ def test_the_numbers_of_schedules(opened, name, parameters):
         "prior_bits_all": nats / math.log(2),
     }
     close(page.shown("schedules"), expected)
-    (share,) = numbers(page.said("schedules"))
+    least, share = numbers(page.said("schedules"))
+    assert least == schedules.MAX_FINAL_ALPHA_BAR
     assert share == pytest.approx(100 * abar**0.5, rel=5.1e-3)
     warns = page.toy("schedules").locator(".live-warning").count() == 1
-    assert warns == ("is not noise" in page.said("schedules")) == (abar > 0.01)
+    assert warns == ("is not noise" in page.said("schedules")) == (abar > least)
     times = page.toy("schedules").locator("figcaption").all_text_contents()
     T = parameters["T"]
     assert times == [f"t = {round(k * T / 5)}" for k in range(6)]
 
 
 @pytest.mark.parametrize(
-    ("t", "x0", "xt"), [(8, 1, -0.2), (20, -2, 2.5), (2, 0.5, 1), (1, 1.5, -1)]
+    ("t", "x0", "xt"), [(8, 1, -0.2), (20, -2, 2), (2, 0.5, 1), (1, 1.5, -1)]
 )
 def test_the_numbers_of_posterior(opened, t, x0, xt):
     page = opened["03_posterior_mean"]
@@ -532,8 +554,37 @@ def test_the_posterior_stands_where_the_axis_says(opened):
         }"""
     )
     mean = page.shown("posterior")["mean"]
-    assert x == pytest.approx(46 + (mean + 3) / 6 * (width - 60), abs=4)
+    assert x == pytest.approx(46 + (mean + 4) / 8 * (width - 60), abs=4)
     assert y == pytest.approx(height - 34 - (height - 44) / 1.2, abs=3)
+
+
+def test_every_bell_stands_on_the_axis(opened):
+    """Its top and a standard deviation to both sides, wherever the sliders are."""
+    page = opened["03_posterior_mean"]
+    for t in (2, 8, 20):
+        for x0, xt in [(-2, -2), (2, 2), (2, -2), (-2.5, 2.5)]:  # or as far as they go
+            page.set("posterior", t=t, x0=x0, xt=xt)
+            for x, y, _ in page.toy("posterior").evaluate(CURVES):
+                assert max(y[0], y[-1]) < math.exp(-0.5) * max(y)
+                assert x[0] == -4 and x[-1] == 4
+
+
+def test_at_t_1_the_prior_shows_beside_the_posterior(opened):
+    """Both are one point, a line of blue and a line of green."""
+    page = opened["03_posterior_mean"]
+    page.set("posterior", t=1, x0=1, xt=-1)
+    blue, green = page.toy("posterior").evaluate(
+        """(place) => {
+          const canvas = place.querySelector("canvas");
+          const { width, height } = canvas;
+          const upper = [0, 0, width, height / 2]; // no knob is there
+          const { data } = canvas.getContext("2d").getImageData(...upper);
+          return [[0x27, 0x7b, 0xb4, 255], [0, 0x86, 0x61, 255]].map((color) =>
+            data.filter((_, i) => i % 4 === 0 &&
+              color.every((value, c) => data[i + c] === value)).length);
+        }"""
+    )
+    assert blue > 100 and green > 100
 
 
 def test_the_curves_of_schedules(opened):
@@ -548,12 +599,36 @@ def test_the_curves_of_schedules(opened):
         "2": quiet_schedule("cosine", 100, s=0.02, max_beta=0.95),
     }
     curves = page.toy("schedules").evaluate(CURVES)
-    assert [color for _, _, color in curves[::3]] == list(drawn)  # cosine, in front
+    # cosine: at first the default, a ghost behind all, and at last in front of all
+    assert [color for _, _, color in curves[::3]] == ["2", *drawn]
     for i, (x, y, color) in enumerate(curves):
-        schedule = drawn[color]
+        schedule = drawn[color] if i >= 3 else make_schedule("cosine")
         series = (schedule.beta, schedule.alpha_bar, schedule.snr.log())[i % 3]
-        assert x == pytest.approx([t / 100 for t in range(1, 101)])
-        assert y == pytest.approx(series[1:].tolist(), rel=1e-6)
+        times = range(1, 101) if i >= 3 else [*range(1, 1001, 5), 1000]
+        assert x == pytest.approx([t / schedule.T for t in times])
+        assert y == pytest.approx(series[list(times)].tolist(), rel=1e-6)
+
+
+def test_the_ghost_sinks_as_beta_rises(opened):
+    """The axis fits the larger of the two."""
+    page = opened["01_forward_process"]
+    tops = """(place) => {
+      const { begin } = Live.plot.Plot.prototype;
+      const seen = [];
+      Live.plot.Plot.prototype.begin = function (x, y, ...rest) {
+        seen.push(y[1]);
+        begin.call(this, x, y, ...rest);
+      };
+      Live.core.started.get(place).paint();
+      Live.plot.Plot.prototype.begin = begin;
+      return seen[0];
+    }"""
+    page.set("schedules", schedule="linear", T=1000, beta_1=-4)
+    found = []
+    for beta_T in (0.002, 0.02, 0.2):
+        page.set("schedules", beta_T=math.log10(beta_T))
+        found.append(page.toy("schedules").evaluate(tops))
+    assert found[0] == found[1] == pytest.approx(found[2] / 10, rel=0.01)
 
 
 def test_the_posterior_is_dragged(opened):
@@ -561,8 +636,8 @@ def test_the_posterior_is_dragged(opened):
     page.set("posterior", t=8, x0=1, xt=-1)
     box = page.toy("posterior").locator("canvas").bounding_box()
 
-    def place(x):  # MARGIN of plot.js, and its axis from -3 to 3
-        return box["x"] + 46 + (x + 3) / 6 * (box["width"] - 60)
+    def place(x):  # MARGIN of plot.js, and its axis from -4 to 4
+        return box["x"] + 46 + (x + 4) / 8 * (box["width"] - 60)
 
     middle = box["y"] + box["height"] / 2
     mouse = page.page.mouse
@@ -703,12 +778,7 @@ def test_the_heap_does_not_grow(browser):
 
 
 def test_axe_finds_nothing_in_a_toy(opened):
-    """The last to use the pages: the text around the toys goes, to save time."""
     for page in opened.values():
-        page.page.evaluate(
-            "document.querySelector('article')"
-            ".replaceChildren(...document.querySelectorAll('.live'))"
-        )
         for scheme in ("light", "dark"):
             page.page.emulate_media(color_scheme=scheme)
             page.page.wait_for_selector(f"html[data-theme={scheme}]", state="attached")

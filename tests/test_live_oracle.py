@@ -18,9 +18,9 @@ from test_live import (
     FOCUSED,
     FRAMES,
     KEY,
-    Page,
     close,
     numbers,
+    open_pages,
     quiet_schedule,
 )
 from torch.distributions import Normal
@@ -350,33 +350,12 @@ def held_out_points():
 # --- the built pages ------------------------------------------------------------------
 
 
-class Tab(Page):
-    """A page that comes to the front when used: others are drawn once a second."""
-
-    front = None
-
-    def toy(self, name):
-        if Tab.front is not self:
-            Tab.front, self.here = self, None
-        return super().toy(name)
-
-
-ALONE = """(toy) => document.querySelector("article")
-  .replaceChildren(document.querySelector(`#live-${toy}`))"""
-
-
 @pytest.fixture(scope="module")
 def opened(browser, built_book):
-    """Each page with a toy, opened from the disk, without the text around it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.route("**/mathjax/**", lambda route: route.abort())
-    pages = {}
-    for toy, name in PLACES.items():
-        address = (built_book / f"book/{name}.html").as_uri()
-        pages[toy] = Tab(context.new_page(), address)
-        pages[toy].page.evaluate(ALONE, toy)
-    yield pages
-    context.close()
+    """The page of each toy, opened from the disk."""
+    toys = {place: [toy] for toy, place in PLACES.items()}
+    for pages in open_pages(browser, built_book, toys):
+        yield {toy: pages[place] for toy, place in PLACES.items()}
 
 
 def data_of(name, own=()):
@@ -469,8 +448,14 @@ def test_the_numbers_of_sampler(opened, data, rule, steps, eta, schedule):
         close(shown, expected)
         said = numbers(page.said("sampler"))
         if at == steps:
-            value = expected["width" if data == "ring" else "nearest"]
-            assert said == pytest.approx([value], rel=5.1e-3, abs=1e-9)
+            away = torch.cdist(mixture.means, mixture.means).fill_diagonal_(9)
+            compared = (
+                [expected["width"], expected["energy"] / expected["floor"]]
+                if data == "ring"
+                else [expected["nearest"], away.amin(1).mean().item() / 2**0.5]
+            )
+            assert said == pytest.approx(compared, rel=0.05, abs=1e-9)
+            assert said[0] == pytest.approx(compared[0], rel=5.1e-3, abs=1e-9)
         else:
             assert said == [times[at]]
 
@@ -606,6 +591,68 @@ def test_the_numbers_of_guidance(opened, w, first, last, sampler):
     assert said == pytest.approx([ratio, away], rel=5.1e-3, abs=1e-4)
 
 
+def test_guidance_begins_before_it_ends(opened):
+    """One slider pushes the other."""
+    page = opened["guidance"]
+    page.set("guidance", **{"from": 1000, "until": 0})
+    for moved, value in [("until", 600), ("from", 400), ("until", 900)]:
+        page.set("guidance", **{moved: value})
+        shown = page.shown("guidance")
+        ends = [shown["from"], shown["until"]]
+        assert ends == {600: [1000, 600], 400: [400, 400], 900: [900, 900]}[value]
+    page.set("guidance", **{"from": 1000})
+    page.set("guidance", until=0)
+
+
+#: The guided curves, colors and alphas, of a drawing while it computes.
+WHILE = """(place) => {
+  const { prototype } = Live.plot.Plot;
+  const { curve } = prototype;
+  const seen = [];
+  prototype.curve = function (xs, ys, color, style) {
+    if (color === "1") seen.push([xs.length, style.alpha]);
+    curve.call(this, xs, ys, color, style);
+  };
+  const w = place.querySelector("[data-control=w]");
+  w.value = w.value === "5" ? 6 : 5;
+  w.dispatchEvent(new Event("input"));
+  const toy = Live.core.started.get(place);
+  toy.paint();
+  const { isDone } = toy.state();
+  prototype.curve = curve;
+  return [isDone, seen];
+}"""
+
+
+def test_the_last_guided_curve_stays_pale_until_the_next(opened):
+    page = opened["guidance"]
+    place = page.toy("guidance")
+    page.page.wait_for_function(
+        "e => Live.core.started.get(e).state().isDone", arg=place.element_handle()
+    )
+    page.page.evaluate(FRAMES)
+    isDone, [(length, alpha)] = place.evaluate(WHILE)
+    assert not isDone and length > 100 and alpha < 0.5
+
+
+def test_the_circles_are_explained(opened):
+    for toy in ("guess", "sampler", "rules"):
+        page = opened[toy]
+        for data, what in [("ring", "two standard deviations"), ("moons", "points")]:
+            page.set(toy, data=data)
+            said = page.toy(toy).locator(".live-key").text_content()
+            assert said.startswith("Circles: ") and what in said
+
+
+def test_rules_open_where_second_order_pays(browser):
+    """Before anything is touched: even in the log-SNR, 32 steps."""
+    page = browser.new_page()
+    script("live_pictures").stand(page, "rules")
+    chosen = "[...document.querySelectorAll('select')].map((e) => e.value)"
+    assert page.evaluate(chosen) == ["ring", "ddim", "32", "log-snr", "cosine"]
+    page.close()
+
+
 def test_points_are_added_by_tap_and_by_keyboard(opened):
     page = opened["sampler"]
     page.set("sampler", data="own", rule="ddim", steps=20, schedule="linear", eta=0)
@@ -638,7 +685,7 @@ def test_play_runs_to_the_end_and_pauses(opened):
     play.click()
     assert play.text_content() == "Pause"
     output = "document.querySelector('#live-sampler [data-quantity=t]').value"
-    page.page.wait_for_function(f"{output} < 1000")
+    page.page.wait_for_function(f"{output} !== 't = 1000'")
     play.click()
     held = page.shown("sampler")["t"]
     assert play.text_content() == "Play" and held > 500
@@ -646,11 +693,11 @@ def test_play_runs_to_the_end_and_pauses(opened):
     assert page.shown("sampler")["t"] == held
     page.set("sampler", t=19)
     play.click()
-    page.page.wait_for_function(f"{output} === '0'")
+    page.page.wait_for_function(f"{output} === 't = 0'")
     page.page.evaluate(FRAMES)
     assert play.text_content() == "Play"
     play.click()  # once more, from the beginning
-    page.page.wait_for_function(f"{output} > 500")
+    page.page.wait_for_function(f"+{output}.slice(4) > 500")
     play.click()
 
 

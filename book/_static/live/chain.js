@@ -12,11 +12,12 @@ Live.chain = (() => {
 
   /** Builds the toy. @param {InstanceType<typeof Live.core.Toy>} toy
    *  @param {{rules: string[], rule: string, schedule: string, steps: number[],
-   *    count: number, start: number, toFlow: boolean}} options `start`: the share of the
-   *    chain that is done at first; `toFlow`: compare with where the flow leads */
+   *    count: number, spread: string, start: number, toFlow: boolean}} options
+   *    `start`: the share of the chain that is done at first; `toFlow`: compare with
+   *    where the flow leads */
   const build = (
     toy,
-    { rules, rule, schedule: first, steps, count, start, toFlow },
+    { rules, rule, schedule: first, steps, count, spread, start, toFlow },
   ) => {
     const { slider, select, button, quantity, number } = Live.controls;
     const { particles, held_out, floor } = Live.data.oracle;
@@ -26,11 +27,11 @@ Live.chain = (() => {
     );
     const data = Live.datasets.choose(toy, plane, () => renew());
     const titles = Object.fromEntries(rules.map((name) => [name, RULES[name].title]));
-    const kind = select(toy, "rule", "step", titles, rule);
+    const kind = select(toy, "rule", "rule", titles, rule);
     const counts = Object.fromEntries(steps.map((n) => [n, String(n)]));
     const number_of = select(toy, "steps", "steps", counts, String(count));
     const spacings = { time: "in time", "log-snr": "in the log-SNR" };
-    const spacing = select(toy, "spacing", "spread evenly", spacings, "time");
+    const spacing = select(toy, "spacing", "spread evenly", spacings, spread);
     const name = select(
       toy,
       "schedule",
@@ -46,11 +47,11 @@ Live.chain = (() => {
     });
     /** @type {number[]} */
     let times = [0, 0];
-    const time = slider(toy, "t", "time t", {
+    const time = slider(toy, "t", "from noise to data", {
       min: 0,
       max: count,
       value: 0,
-      show: (i) => String(times[i]),
+      show: (i) => `t = ${times[i]}`,
     });
     time.row.style.flexBasis = "100%";
     const showWidth = hideable(toy, () =>
@@ -66,7 +67,7 @@ Live.chain = (() => {
       quantity(toy, "energy", "energy distance to data"),
     );
     const showFloor = hideable(toy, () =>
-      quantity(toy, "floor", "the same for real data"),
+      quantity(toy, "floor", `the same for ${particles} real points`),
     );
     const showCalls = whole(toy, "calls", "calls of the denoiser");
 
@@ -78,6 +79,7 @@ Live.chain = (() => {
     let chain = recorded((function* () {})(), new Float64Array());
     let flow = chain;
     let reference = new Float64Array();
+    let neighbors = NaN; // how far apart the data points are
 
     /** Fresh noise of step i, the same for every rule. @param {number} i */
     const noise = (i) => Live.random.normal(2 * particles, 7919 * seed + i + 1);
@@ -86,7 +88,7 @@ Live.chain = (() => {
     const renew = () => {
       const n = Number(number_of.value);
       schedule = Live.schedules.make(name.value);
-      times = spacedTimes(schedule, n, toFlow ? spacing.value : "time", SIGMA_MAX);
+      times = spacedTimes(schedule, n, spacing.value, SIGMA_MAX);
       const x = Live.random.normal(2 * particles, 7919 * seed);
       const denoiser = data.mixture.denoiser(schedule);
       const step = RULES[kind.value].make(denoiser, eta.value);
@@ -99,6 +101,7 @@ Live.chain = (() => {
       flow = recorded(reverseProcess(denoiser, schedule, x, heun), x);
       const data_points = data.isFinite ? data.mixture.means.flat() : held_out;
       reference = Float64Array.from(data_points);
+      neighbors = data.isFinite ? Live.metrics.neighborDistance(reference, 2) : NaN;
       time.input.max = String(n);
       time.value = Math.round(share * n);
       eta.row.hidden = toFlow || kind.value !== "ddim";
@@ -176,12 +179,19 @@ Live.chain = (() => {
       } else if (toFlow) {
         const calls = RULES[kind.value].calls?.(shown) ?? shown;
         toy.say(
-          `After ${calls} calls, points are ${number(error)} off, root mean square.`,
+          `After ${calls} calls, x_0 is ${number(error)} from where the flow leads, root mean square.`,
         );
       } else if (isFinite) {
-        toy.say(`Samples are ${number(near)} from the nearest data point, on average.`);
+        const theirs = Number.isFinite(neighbors)
+          ? `; data points are ${number(neighbors)} from theirs`
+          : "";
+        toy.say(
+          `Samples are ${number(near)} from the nearest data point, on average${theirs}.`,
+        );
       } else {
-        toy.say(`Modes are ${number(width)} times as wide as they should be.`);
+        toy.say(
+          `Modes are ${number(width)} times as wide as they should be, and the energy distance is ${number(energy / least, 2)} times that of real points.`,
+        );
       }
     });
   };

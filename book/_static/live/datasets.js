@@ -40,6 +40,11 @@ Live.datasets = (() => {
       const isOwn = kind.value === "own";
       for (const part of [x.row, y.row, add, undo]) part.hidden = !isOwn;
       plane.canvas.classList.toggle("live-tap", isOwn);
+      const [circles, what] =
+        kind.value === "ring"
+          ? ["two standard deviations of the data around each mode", "mode"]
+          : ["the data points", "data point"];
+      plane.key.textContent = `Circles: ${circles}. Colors: which ${what} is the likeliest at each place, paler where that is open.`;
       mixture =
         kind.value === "ring"
           ? new GaussianMixture(ring.weights, ring.means, ring.stds)

@@ -66,5 +66,17 @@ Live.metrics = (() => {
       return Math.sqrt(least / D);
     });
 
-  return { energyDistance, meanDistance, modeWidth, nearestDistance };
+  /** How far points are from their nearest neighbors, on average: as above.
+   *  @param {Float64Array} x @param {number} D */
+  const neighborDistance = (x, D) => {
+    const n = x.length / D;
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      const others = x.filter((_, at) => Math.floor(at / D) !== i);
+      sum += nearestDistance(x.subarray(i * D, (i + 1) * D), others, D)[0];
+    }
+    return sum / n;
+  };
+
+  return { energyDistance, meanDistance, modeWidth, nearestDistance, neighborDistance };
 })();

@@ -18,11 +18,8 @@ Live.plane = (() => {
       this.canvas.style.height = `${height}px`;
       this.canvas.setAttribute("role", "img");
       this.canvas.setAttribute("aria-label", label);
-      const key = Live.controls.element("p", "live-legend");
-      key.style.marginLeft = "0";
-      key.textContent =
-        "Circles: the data. Colors: which of them is the likeliest at each place, paler where that is open.";
-      toy.stage.append(this.canvas, key);
+      this.key = Live.controls.element("p", "live-legend live-key");
+      toy.stage.append(this.canvas, this.key);
       this.g = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
       this.cells = document.createElement("canvas");
       this.drawn = ""; // which regions `cells` shows

@@ -15,7 +15,7 @@ Live.toy("draw", (toy) => {
   const schedule = Live.schedules.make("cosine"); // the one the network has seen
   /** @typedef {{x: Float64Array, guess: Float64Array}} State what led to it: the guess */
 
-  let seed = 1;
+  let seed = 4; // the first whose picture comes out clear
   let run = 0; // a drawing ends when there is a later one
   let isRunning = false;
   let failure = "";
@@ -35,7 +35,7 @@ Live.toy("draw", (toy) => {
     draw();
   });
   go.classList.add("live-main");
-  const find = button(toy, "nearest", "Compare with known images", () => {
+  const find = button(toy, "nearest", "Show the nearest known images", () => {
     find.ariaPressed = String(find.ariaPressed !== "true");
   });
   find.ariaPressed = "false";
@@ -69,7 +69,7 @@ Live.toy("draw", (toy) => {
   });
   const showDistances = [
     quantity(toy, "network_distance", "network: distance to the nearest"),
-    quantity(toy, "perfect_distance", "perfect denoiser: distance"),
+    quantity(toy, "perfect_distance", "perfect denoiser: distance to the nearest"),
   ];
   const showTime = quantity(toy, "milliseconds", "milliseconds a step");
 
@@ -149,15 +149,17 @@ Live.toy("draw", (toy) => {
     if (!known.length) return "Draw loads 3 MB, then computes here, in your browser.";
     if (done < all) return `Stopped after step ${done} of ${all}.`;
     if (Number.isNaN(network)) {
-      return "Two pictures from the same noise. Is one of them new? Compare, or look at an earlier step.";
+      return "Two pictures from the same noise. Is one of them new? Show the nearest known images, or look at an earlier step.";
     }
     const far = `${number(network)} away from the nearest known image`;
+    const unit =
+      " (Distances: root mean square over the pixels, where black and white are 2 apart.)";
     if (look.value < all) {
-      return `After step ${look.value} the network's guess is ${far}, the perfect denoiser's ${number(perfect)}.`;
+      return `After step ${look.value} the network's guess is ${far}, the perfect denoiser's ${number(perfect)}.${unit}`;
     }
     return perfect < 0.01
-      ? `The perfect denoiser repeats one of its 1000 images. The network's picture is none of them: it is ${far}.`
-      : `The perfect denoiser took too few steps to make up its mind, and mixes some of its images. The network's picture is ${far}.`;
+      ? `The perfect denoiser repeats one of its 1000 images. The network's picture is none of them: it is ${far}.${unit}`
+      : `The perfect denoiser took too few steps to make up its mind, and mixes some of its images. The network's picture is ${far}.${unit}`;
   };
 
   toy.draw(() => {
@@ -165,6 +167,7 @@ Live.toy("draw", (toy) => {
     toy.place.ariaBusy = String(isRunning);
     w.row.hidden = label.value === "none";
     find.disabled = !known.length;
+    look.input.disabled = chains[0].length === 1;
     const isCompared = !find.disabled && find.ariaPressed === "true";
     grid.classList.toggle("live-compared", isCompared);
     const distances = chains.map((chain, i) => {

@@ -1,5 +1,5 @@
 /* The best guess E[x_0 | x_t] (chapter 4): noisy points, and one that the reader moves. */
-// needs: controls random forward oracle plane datasets
+// needs: plot controls random forward oracle plane datasets
 Live.toy("guess", (toy) => {
   const { slider, button, quantity, number } = Live.controls;
   const COUNT = 120;
@@ -7,6 +7,10 @@ Live.toy("guess", (toy) => {
     toy,
     "Noisy points with arrows to the guesses of their clean points, and a large point that you place.",
   );
+  Live.plot.legend(toy, [
+    ["1", "from a noisy point to its guess"],
+    ["2", "from the large point's guess to what it mixes, wider for a larger share"],
+  ]);
   const data = Live.datasets.choose(toy, plane, () => draw());
   const t = slider(toy, "t", "time t", { min: 1, max: 1000, value: 200 });
   const ends = { min: -2, max: 2, step: 0.05 };

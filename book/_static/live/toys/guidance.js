@@ -47,10 +47,10 @@ Live.toy("guidance", (toy) => {
     ["3", "the label's density, w = 1", [2, 3]],
   ]);
   const shows = {
-    mean: quantity(toy, "mean", "mean, guided"),
-    tiltedMean: quantity(toy, "tilted_mean", "tilted"),
-    width: quantity(toy, "width", "width, guided"),
-    tiltedWidth: quantity(toy, "tilted_width", "tilted"),
+    mean: quantity(toy, "mean", "mean, guided samples"),
+    tiltedMean: quantity(toy, "tilted_mean", "mean, tilted density"),
+    width: quantity(toy, "width", "width, guided samples"),
+    tiltedWidth: quantity(toy, "tilted_width", "width, tilted density"),
     distance: quantity(toy, "distance", "distance between the two"),
   };
 
@@ -68,17 +68,18 @@ Live.toy("guidance", (toy) => {
   /** @type {Generator<Float64Array, void>} */
   let states;
   let isDone = false;
+  /** The curve of the last samples that are done. @type {(number[] | Float64Array)[]} */
+  let last = [[], []];
 
   /** Start the chain again. */
   const begin = () => {
     const isFlow = sampler.value === "flow";
     fresh.hidden = isFlow;
-    const ends = [until.value, from.value].sort((a, b) => a - b);
     const denoiser = Live.guidance.guided(
       told.denoiser(cosine),
       every.denoiser(cosine),
       w.value,
-      ends,
+      [until.value, from.value],
     );
     times = isFlow ? flowTimes : allTimes;
     x = isFlow ? quantiles : Live.random.normal(N, 7919 * seed);
@@ -93,6 +94,13 @@ Live.toy("guidance", (toy) => {
     isDone = false;
     Object.assign(toy, { state: () => ({ x, seed, isDone }) });
   };
+  // guidance begins before it ends: one slider pushes the other
+  from.input.addEventListener("input", () => {
+    if (until.value > from.value) until.value = from.value;
+  });
+  until.input.addEventListener("input", () => {
+    if (from.value < until.value) from.value = until.value;
+  });
   for (const control of [w.input, from.input, until.input, sampler]) {
     control.addEventListener(control === sampler ? "change" : "input", begin);
   }
@@ -161,9 +169,7 @@ Live.toy("guidance", (toy) => {
     above.begin(X, [0, cosine.T]);
     const { g } = above;
     const [left, right] = [above.atX(X[0]), above.atX(X[1])];
-    const [top, bottom] = [from, until]
-      .map((end) => above.atY(end.value))
-      .sort((a, b) => a - b);
+    const [top, bottom] = [from, until].map((end) => above.atY(end.value));
     g.globalAlpha = 0.12;
     g.fillStyle = above.color("1");
     g.fillRect(left, top, right - left, bottom - top);
@@ -173,14 +179,18 @@ Live.toy("guidance", (toy) => {
     if (bottom - top > 14) above.text("guided", right - 6, bottom - 6, "right", "1");
     drawPaths(left, right);
 
-    const [at, heights] = isDone ? drawn() : [[], []];
+    if (isDone) last = drawn();
+    const [at, heights] = last; // paler until the next one is there
     const density = thinned(law.density);
     const most = [...heights, ...density, 1].reduce((a, b) => Math.max(a, b));
     below.begin(X, [0, 1.1 * most], { yTicks: false });
     below.curve(places, density, "2", { fill: true, dash: [6, 4] });
     below.curve(places, label, "3", { dash: [2, 3], width: 1.5 });
-    below.curve(at, heights, "1", { width: 2.5 });
-    if (!isDone) return;
+    below.curve(at, heights, "1", { width: 2.5, alpha: isDone ? 1 : 0.4 });
+    if (!isDone) {
+      below.text("computing …", right - 6, below.atY(1.1 * most) + 14, "right", "1");
+      return;
+    }
     const sizes = [width(x), width(law.quantiles)];
     shows.mean(mean(x));
     shows.tiltedMean(mean(law.quantiles));

@@ -16,8 +16,8 @@ Live.toy("noise", (toy) => {
   });
   const row = element("div", "live-sum");
   toy.stage.append(row);
-  const showAbar = quantity(toy, "alpha_bar", "ᾱ_t, share of the signal");
-  const showSnr = quantity(toy, "snr", "SNR_t");
+  const showAbar = quantity(toy, "alpha_bar", "share of the signal, ᾱ_t");
+  const showSnr = quantity(toy, "snr", "signal over noise, SNR_t");
 
   /** @type {Record<string, ReturnType<typeof Live.schedules.make>>} */
   const schedules = {};
@@ -42,16 +42,19 @@ Live.toy("noise", (toy) => {
   prepare();
   image.addEventListener("change", prepare);
 
+  /** A factor as text: what is small is not 0. @param {number} x */
+  const factor = (x) => (x && x < 0.01 ? x.toPrecision(2) : x.toFixed(3));
+
   toy.draw(() => {
     const schedule = schedules[kind.value];
     const [signal, noise] = Live.forward.signalAndNoise(schedule, t.value);
     shows[0](
       x0.map((x) => signal * x),
-      `${signal.toFixed(3)} x_0`,
+      `${factor(signal)} x_0`,
     );
     shows[1](
       eps.map((e) => noise * e),
-      `${noise.toFixed(3)} ε`,
+      `${factor(noise)} ε`,
     );
     shows[2](Live.forward.qSample(schedule, x0, t.value, eps), `x_t at t = ${t.value}`);
     showAbar(schedule.alphaBar[t.value]);
@@ -64,8 +67,6 @@ Live.toy("noise", (toy) => {
         : snr < 0.01
           ? "almost nothing but noise"
           : "";
-    toy.say(
-      `x_t = ${signal.toFixed(3)} x_0 + ${noise.toFixed(3)} ε: ${ends || balance}.`,
-    );
+    toy.say(`x_t = ${factor(signal)} x_0 + ${factor(noise)} ε: ${ends || balance}.`);
   });
 });

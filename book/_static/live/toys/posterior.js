@@ -7,8 +7,8 @@ Live.toy("posterior", (toy) => {
   const t = slider(toy, "t", "time t", { min: 1, max: T, value: 8 });
   const x0 = slider(toy, "x0", "start x_0", { min: -2, max: 2, value: 1, step: 0.05 });
   const xt = slider(toy, "xt", "now x_t", {
-    min: -2.5,
-    max: 2.5,
+    min: -2,
+    max: 2,
     value: -0.2,
     step: 0.05,
   });
@@ -27,7 +27,7 @@ Live.toy("posterior", (toy) => {
   const showMean = quantity(toy, "mean", "mean μ̃_t");
   const showVariance = quantity(toy, "variance", "variance β̃_t");
 
-  const grid = Float64Array.from({ length: 301 }, (_, i) => -3 + i / 50);
+  const grid = Float64Array.from({ length: 401 }, (_, i) => -4 + i / 50);
 
   toy.draw(() => {
     const mean = Live.posterior.mean(schedule, x0.value, xt.value, t.value);
@@ -38,7 +38,7 @@ Live.toy("posterior", (toy) => {
     const prior = Live.posterior.prior(schedule, x0.value, t.value);
     const narrowest = variance > 0 ? posterior : likelihood;
     const top = 1.2 * Live.posterior.density(narrowest, narrowest.mean);
-    plot.begin([-3, 3], [0, top], { yTicks: false });
+    plot.begin([-4, 4], [0, top], { yTicks: false });
     /** @param {{mean: number, variance: number}} law @param {string} color
      *  @param {object} options */
     const bell = (law, color, options) => {
@@ -49,7 +49,8 @@ Live.toy("posterior", (toy) => {
         plot.curve([law.mean, law.mean], [0, top], color, options); // a point
       }
     };
-    bell(prior, "2", { dash: [8, 3, 2, 3] });
+    // at t = 1 both are the same point: one is wide, so that it shows beside the other
+    bell(prior, "2", { dash: [8, 3, 2, 3], width: prior.variance > 0 ? 2 : 8 });
     bell(likelihood, "1", { dash: [6, 4] });
     bell(posterior, "3", { fill: variance > 0, width: 2.5 });
     plot.knob(x0.value, "2", "x_0");

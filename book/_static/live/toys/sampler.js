@@ -7,6 +7,7 @@ Live.toy("sampler", (toy) =>
     schedule: "linear",
     steps: [1, 2, 5, 10, 20, 50, 100, 200, 1000],
     count: 50,
+    spread: "time",
     start: 0.92,
     toFlow: false,
   }),

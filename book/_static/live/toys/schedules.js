@@ -82,6 +82,25 @@ Live.toy("schedules", (toy) => {
   const showBits = quantity(toy, "prior_bits", "L_T, bits per dimension");
   const showAll = quantity(toy, "prior_bits_all", "L_T, bits for the photograph");
 
+  /** The curves of a schedule. @param {string} name
+   *  @param {ReturnType<typeof Live.schedules.make>} schedule
+   *  @param {{width: number, alpha?: number}} style */
+  const drawCurves = (name, { T, beta, alphaBar, snr }, style) => {
+    // a dash for each of a thousand steps takes too long: two hundred points will do
+    const every = Math.ceil(T / 200);
+    const times = Array.from({ length: Math.ceil(T / every) }, (_, i) => 1 + i * every);
+    if (every > 1) times.push(T);
+    const { color, dash } = LOOKS[/** @type {keyof typeof LOOKS} */ (name)];
+    [beta, alphaBar, snr.map(Math.log)].forEach((curve, i) =>
+      plots[i].curve(
+        times.map((t) => t / T),
+        times.map((t) => curve[t]),
+        color,
+        { dash, ...style },
+      ),
+    );
+  };
+
   toy.draw(() => {
     const values = Object.fromEntries(
       Object.entries(sliders).map(([name, control]) => [name, control.value]),
@@ -92,36 +111,19 @@ Live.toy("schedules", (toy) => {
       control.row.hidden = !(parameter in mine);
     }
     const steps = T.value;
-    const all = Object.entries(LOOKS).map(([other, look]) => ({
-      ...look,
-      isMine: other === name,
-      schedule: Live.schedules.make(other, steps, values),
-    }));
-    all.sort((a, b) => Number(a.isMine) - Number(b.isMine));
-    const { schedule } = all[3];
-    // a dash for each of a thousand steps takes too long: two hundred points will do
-    const every = Math.ceil(steps / 200);
-    const times = Array.from(
-      { length: Math.ceil(steps / every) },
-      (_, i) => 1 + i * every,
-    );
-    if (every > 1) times.push(steps);
-    const late = schedule.beta[Math.round(0.9 * steps)];
-    plots[0].begin([0, 1], [0, 1.5 * late]);
+    const schedule = Live.schedules.make(name, steps, values);
+    const usual = Live.schedules.make(name);
+    const late = [schedule, usual].map(({ T, beta }) => beta[Math.round(0.9 * T)]);
+    plots[0].begin([0, 1], [0, 1.5 * Math.max(...late)]);
     plots[1].begin([0, 1], [0, 1]);
     plots[2].begin([0, 1], [-12, 10]);
-    for (const { color, dash, isMine, schedule } of all) {
-      const curves = [schedule.beta, schedule.alphaBar, schedule.snr.map(Math.log)];
-      curves.forEach((curve, i) => {
-        const style = { dash, width: isMine ? 3 : 1.25, alpha: isMine ? 1 : 0.6 };
-        plots[i].curve(
-          times.map((t) => t / steps),
-          times.map((t) => curve[t]),
-          color,
-          style,
-        );
-      });
+    drawCurves(name, usual, { width: 3, alpha: 0.35 }); // to see what has moved
+    for (const other in LOOKS) {
+      if (other === name) continue;
+      const thin = { width: 1.25, alpha: 0.6 };
+      drawCurves(other, Live.schedules.make(other, steps, values), thin);
     }
+    drawCurves(name, schedule, { width: 3 });
     SHARES.forEach((share, i) => {
       const t = Math.round(share * steps);
       shows[i](Live.forward.qSample(schedule, x0, t, eps), `t = ${t}`);
@@ -133,8 +135,14 @@ Live.toy("schedules", (toy) => {
     showBits(Live.forward.bitsPerDim(nats, x0.length));
     showAll(nats / Math.LN2);
     const left = `${number(100 * Math.sqrt(abar))}% of the signal's amplitude is left`;
-    const isNoise = abar <= settings.max_final_alpha_bar;
-    if (isNoise) toy.say(`x_T is noise, for most purposes: ${left}.`);
-    else toy.say(`x_T is not noise: ${left}. Add steps, or raise β.`, true);
+    const most = settings.max_final_alpha_bar;
+    if (abar <= most) {
+      toy.say(`x_T is noise, for most purposes: ᾱ_T is at most ${most}, and ${left}.`);
+    } else {
+      toy.say(
+        `x_T is not noise: ᾱ_T is above ${most}, and ${left}. Add steps, or raise β.`,
+        true,
+      );
+    }
   });
 });
