@@ -342,7 +342,7 @@ def test_the_network_draws_what_it_draws_in_torch(opened):
     assert len(opened.page.workers) == 1
     assert opened.toy.locator("[data-control=look]").is_enabled()
     model, held_out = pretrained.fashion_mnist(), data.fashion_mnist_held_out()
-    start = opened.page.evaluate("[...Live.random.normal(784, 4)]")
+    start = opened.page.evaluate("[...Live.random.normal(784, 23)]")
     x = torch.tensor(start).reshape(1, 1, 28, 28)
     memory = GaussianMixture.of_points(held_out).denoiser(COSINE)
 

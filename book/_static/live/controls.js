@@ -80,7 +80,7 @@ Live.controls = (() => {
     Object.assign(input, { type: "range", min: to(min), max: to(max), step });
     input.value = String(to(value));
     const row = line(toy, label, input, name);
-    row.classList.toggle("live-log", log);
+    row.classList.toggle("live-wide", log || show !== undefined);
     const output = element("output");
     output.dataset.quantity = name;
     output.setAttribute("aria-live", "off"); // the slider itself says its value

@@ -49,8 +49,9 @@ Live.toy("posterior", (toy) => {
         plot.curve([law.mean, law.mean], [0, top], color, options); // a point
       }
     };
-    // at t = 1 both are the same point: one is wide, so that it shows beside the other
-    bell(prior, "2", { dash: [8, 3, 2, 3], width: prior.variance > 0 ? 2 : 8 });
+    // at t = 1 prior and posterior are one point: the prior is a pale band around it
+    const band = prior.variance > 0 ? {} : { width: 12, alpha: 0.4 };
+    bell(prior, "2", { dash: [8, 3, 2, 3], ...band });
     bell(likelihood, "1", { dash: [6, 4] });
     bell(posterior, "3", { fill: variance > 0, width: 2.5 });
     plot.knob(x0.value, "2", "x_0");
