@@ -579,7 +579,7 @@ def test_at_t_1_the_prior_shows_beside_the_posterior(opened):
           const { width, height } = canvas;
           const upper = [0, 0, width, height / 2]; // no knob is there
           const { data } = canvas.getContext("2d").getImageData(...upper);
-          const colors = { blue: [169, 202, 225], green: [0, 0x86, 0x61] };
+          const colors = { blue: [0x27, 0x7b, 0xb4], green: [0, 0x86, 0x61] };
           return Object.values(colors).map((color) =>
             data.filter((_, i) => i % 4 === 0 &&
               color.every((value, c) => Math.abs(data[i + c] - value) < 4)).length);
