@@ -1,14 +1,19 @@
 """Every page of the built book, visited once: wide and narrow, light and dark."""
 
+import re
 from urllib.parse import urljoin
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from test_book_site import Visit
+from page_share import shares
+from test_book_reading import PROVING as CHAPTERS
+from test_book_reading import tagged_cells
+from test_book_site import Visit, follow
 
 pytestmark = pytest.mark.slow
 
-FIRST = "book/01_forward_process.html"
+PROVING = {f"book/{path.stem}.html": path for path in CHAPTERS}
+FIRST = next(iter(PROVING))
 #: What a page and all that it loads may weigh, without its pictures, uncompressed.
 HEAVIEST = 2_500_000
 
@@ -86,6 +91,34 @@ MEASURE = """() => {
 }"""
 
 
+PROOFS = """() => [...document.querySelectorAll("div.proven > a")].map(mark => {
+  const target = document.getElementById(mark.hash.slice(1));
+  const fold = target?.closest("details.proof");
+  const back = [...fold?.querySelectorAll(".back a") ?? []].map(a => a.hash.slice(1));
+  const equation = mark.parentElement.querySelector(".math");
+  return {
+    name: mark.getAttribute("aria-label"),
+    number: equation.querySelector(".eqno").firstChild.data,
+    folded: fold?.open === false,
+    linksBack: back.includes(equation.id),
+    summary: fold?.querySelector("summary").textContent,
+    visible: fold?.querySelector("pre").checkVisibility(),
+  };
+})"""
+
+
+def first_look(page):
+    """What a reader of a chapter sees before anything is unfolded."""
+    marks = page.evaluate(PROOFS)
+    text = page.locator("article").inner_text()
+    share = shares(page)
+    mode = page.get_by_label("Reading mode")
+    mode.select_option("everything")
+    unfolded = shares(page)
+    mode.select_option("story")
+    return {"marks": marks, "text": text, "share": share, "unfolded": unfolded}
+
+
 def findings(page, context=None, **options):
     """The rules of axe that a page breaks and that matter, with places."""
     options = {"resultTypes": ["violations"], "preload": False, **options}
@@ -112,8 +145,7 @@ THIN_OUT = """() => {
 def seen(browser, site, pages):
     """What there is to see on each page.
 
-    It is opened in one width and scheme, in each of the four by turns, and follows to
-    the others.
+    It is opened wide or narrow, light or dark, and follows to the opposite.
     """
     results = {}
     for k, name in enumerate(pages):
@@ -123,39 +155,57 @@ def seen(browser, site, pages):
         with Visit(browser, url, widths[0], schemes[0]) as (page, trouble):
             found = {"trouble": trouble, "weight": page.evaluate(WEIGHT)}
             found["formulas"] = page.evaluate(FORMULAS)
-            for width in widths:
+            found["looks"] = []
+            for width, scheme in zip(widths, schemes, strict=True):
                 page.set_viewport_size({"width": width, "height": 900})
-                for scheme in schemes:
-                    follow(page, scheme)
-                    found[width, scheme] = page.evaluate(MEASURE)
+                follow(page, scheme)
+                found["looks"].append(page.evaluate(MEASURE))
+                if width == 1280 and name in PROVING:
+                    found["first"] = first_look(page)
             page.set_viewport_size({"width": 390, "height": 900})
             found["sideways"] = page.evaluate(SIDEWAYS)
             page.set_viewport_size({"width": 1280, "height": 900})
             page.evaluate(THIN_OUT)  # and fold everything again
-            follow(page, "light")
             found["axe"] = findings(page)
-            follow(page, "dark")  # contrast is the one that can differ
+            follow(page, schemes[0])  # contrast is the one that can differ
             page.wait_for_timeout(200)  # links change their color slowly
             found["axe"] += findings(page, runOnly=["color-contrast"])
         results[name] = found
     return results
 
 
-def follow(page, scheme):
-    """Change the scheme of the system, and wait until the page has followed."""
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.wait_for_selector(f"html[data-theme={scheme}]", state="attached")
-
-
 def test_nothing_is_raw_broken_or_too_wide(seen):
     for path, found in seen.items():
-        for where in ((w, scheme) for w in (1280, 390) for scheme in ("light", "dark")):
-            page = found[where]
-            assert page["overflow"] <= 0, (path, where)
-            assert page["typeset"] >= page["formulas"], (path, where)
-            assert (page["broken"], page["raw"]) == ([], []), (path, where)
-            assert page["noAlt"] == [], (path, where)
-            assert page["stretched"] == [], (path, where)
+        for look in found["looks"]:
+            assert look["overflow"] <= 0, path
+            assert look["typeset"] >= look["formulas"], path
+            assert (look["broken"], look["raw"]) == ([], []), path
+            assert look["noAlt"] == [], path
+            assert look["stretched"] == [], path
+
+
+def test_every_proof_is_a_check_mark_and_pictures_outweigh_code(seen):
+    for path, notebook in PROVING.items():
+        proven = [
+            label
+            for cell, tags in tagged_cells(notebook)
+            if "proof" in tags
+            for label in re.findall(r'^prove\("([\w-]+)"', cell.source, re.MULTILINE)
+        ]
+        first = seen[path]["first"]
+        share, marks = first["share"], first["marks"]
+        # folds: their closed lines
+        assert share["code"] + share["folds"] <= 0.15, (path, share)
+        assert share["pictures"] >= 0.15, (path, share)
+        assert first["unfolded"]["code"] > 0.25  # it sees code that is there
+        assert len(marks) == len(proven) > 0
+        for mark in marks:
+            assert mark["name"] == f"Proof of equation {mark['number']}"
+            assert mark["number"] in mark["summary"], mark
+            assert mark["summary"].endswith("checked with SymPy"), mark
+            assert mark["folded"] and mark["linksBack"] and not mark["visible"], mark
+        assert "residual 0" not in first["text"]
+        assert ": not attempted yet" not in first["text"]
 
 
 def test_no_page_has_trouble_or_asks_elsewhere(seen):

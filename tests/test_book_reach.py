@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helpers import ROOT
 from test_book_pages import findings
-from test_book_site import Visit
+from test_book_site import Visit, follow
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
@@ -177,14 +177,22 @@ KINDS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_link_shows_what_it_leads_to(browser, built_book, kind):
-    """With the mouse and with the keyboard, even if the page is opened as a file."""
-    link_, content = KINDS[kind]
+@pytest.fixture(scope="module")
+def second(browser, built_book):
+    """The second chapter, opened as a file."""
     page = browser.new_context(reduced_motion="reduce").new_page()
     page.goto((built_book / SECOND).as_uri())
     page.evaluate("window.MathJax.startup.promise")
+    yield page
+    page.context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_shows_what_it_leads_to(second, kind):
+    """With the mouse and with the keyboard, even if the page is opened as a file."""
+    page, (link_, content) = second, KINDS[kind]
+    page.bring_to_front()
     box, link = page.locator("#preview"), page.locator(f"article {link_}:visible").first
     assert not box.is_visible()
     link.hover()
@@ -208,17 +216,19 @@ def test_a_link_shows_what_it_leads_to(browser, built_book, kind):
     assert "\\" not in box.inner_text()  # formulas are typeset
     page.keyboard.press("Tab")
     assert link.get_attribute("aria-describedby") is None
-    page.context.close()
+    page.mouse.move(0, 0)
+    page.keyboard.press("Escape")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_preview_is_legible(browser, site, scheme):
-    with Visit(browser, urljoin(site, SECOND), 1280, scheme) as (page, trouble):
-        page.locator('article a[href*="glossary.html#term-"]').first.hover()
-        page.locator("#preview").wait_for(state="visible")
-        assert findings(page, "#preview") == []
-    assert trouble == []
+def test_a_preview_is_legible(browser, site):
+    url = urljoin(site, SECOND)
+    with Visit(browser, url, 1280, "light", formulas=False) as (page, _):
+        for scheme in ("light", "dark"):
+            follow(page, scheme)
+            page.locator('article a[href*="glossary.html#term-"]').first.hover()
+            page.locator("#preview").wait_for(state="visible")
+            assert findings(page, "#preview") == []
 
 
 @pytest.mark.slow
@@ -227,8 +237,8 @@ def test_a_touch_screen_has_no_previews(browser, site):
         viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
     )
     page = context.new_page()
+    page.route("**/mathjax/**", lambda route: route.abort())
     page.goto(urljoin(site, SECOND))
-    page.evaluate("window.MathJax.startup.promise")
     link = page.locator('article a[href*="glossary.html#term-"]').first
     link.tap()
     page.wait_for_url("**/glossary.html#term-*")
@@ -248,63 +258,76 @@ LOOKS = """() => [...document.querySelectorAll("article img, figure.slider")].ma
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_stand_on_white_or_on_black(browser, site, scheme):
-    with Visit(browser, urljoin(site, FIRST), 1900, scheme) as (page, _):
-        looks = page.evaluate(LOOKS)
-    assert len(looks) > 4
-    for look in looks:
+def test_pictures_stand_on_white_or_on_black(browser, site):
+    looks, url = {}, urljoin(site, FIRST)
+    with Visit(browser, url, 1900, "light", formulas=False) as (page, _):
+        for scheme in ("light", "dark"):
+            follow(page, scheme)
+            looks[scheme] = page.evaluate(LOOKS)
+    assert len(looks["light"]) == len(looks["dark"]) > 4
+    for look in [*looks["light"], *looks["dark"]]:
         assert look["filter"] == "none"
         assert look["wide"] or look["width"] <= 660
-        if scheme == "dark":
-            assert look["ground"] == "rgb(0, 0, 0)"
-            assert look["padding"] > 4 and look["radius"] > 4
-        else:
-            assert look["ground"] == "rgba(0, 0, 0, 0)"
+    for look in looks["light"]:
+        assert look["ground"] == "rgba(0, 0, 0, 0)"
+    for look in looks["dark"]:
+        assert look["ground"] == "rgb(0, 0, 0)"
+        assert look["padding"] > 4 and look["radius"] > 4
+
+
+@pytest.fixture(scope="module")
+def first(browser, site):
+    """The first chapter, typeset."""
+    with Visit(browser, urljoin(site, FIRST), 1280, "light") as (page, _):
+        yield page
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1900, 1280, 1100, 390])
-def test_margin_notes_are_small_and_in_nobodys_way(browser, site, width):
-    with Visit(browser, urljoin(site, FIRST), width, "light") as (page, _):
-        notes = page.locator("article aside.margin.source")
-        text = page.locator("article h1").first.bounding_box()
-        right = text["x"] + text["width"]
-        assert notes.count() > 3
-        sizes = notes.evaluate_all("all => all.map(e => getComputedStyle(e).fontSize)")
-        assert set(sizes) == {"12.8px"}
-        boxes = [note.bounding_box() for note in notes.all()]
-        for box, below in pairwise([*boxes, None]):
-            if width >= 1200:  # in the margin, beside the text
-                assert right - 1 <= box["x"] <= width - box["width"]
-            else:  # in the text, indented
-                assert box["x"] > text["x"]
-                assert box["x"] + box["width"] <= right + 1
-            assert below is None or box["y"] + box["height"] <= below["y"]
-        if width >= 1200:  # the contents make room for a note
-            notes.nth(1).evaluate("e => e.scrollIntoView({block: 'center'})")
-            page.wait_for_function(
-                "getComputedStyle(document.querySelector('nav.page-toc')).opacity < 0.1"
-            )
+def test_margin_notes_are_small_and_in_nobodys_way(first, width):
+    page = first
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate("scrollTo(0, 0)")
+    notes = page.locator("article aside.margin.source")
+    text = page.locator("article h1").first.bounding_box()
+    right = text["x"] + text["width"]
+    assert notes.count() > 3
+    sizes = notes.evaluate_all("all => all.map(e => getComputedStyle(e).fontSize)")
+    assert set(sizes) == {"12.8px"}
+    boxes = [note.bounding_box() for note in notes.all()]
+    for box, below in pairwise([*boxes, None]):
+        if width >= 1200:  # in the margin, beside the text
+            assert right - 1 <= box["x"] <= width - box["width"]
+        else:  # in the text, indented
+            assert box["x"] > text["x"]
+            assert box["x"] + box["width"] <= right + 1
+        assert below is None or box["y"] + box["height"] <= below["y"]
+    if width >= 1200:  # the contents make room for a note
+        notes.nth(1).evaluate("e => e.scrollIntoView({block: 'center'})")
+        page.wait_for_function(
+            "getComputedStyle(document.querySelector('nav.page-toc')).opacity < 0.1"
+        )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "rows"), [(1280, 1), (390, 2)])
-def test_the_course_map_is_a_slim_row(browser, site, width, rows, scheme):
-    with Visit(browser, urljoin(site, FIRST), width, scheme) as (page, _):
-        steps = page.locator(".course-map li")
-        boxes = [step.bounding_box() for step in steps.all()]
-        assert len({round(box["y"]) for box in boxes}) == rows
-        assert all(box["height"] <= 30 for box in boxes)
-        assert max(box["x"] + box["width"] for box in boxes) <= width
-        arrows = steps.evaluate_all(
-            "all => all.map(e => getComputedStyle(e, '::after').content)"
-        )
-        assert ["→" in arrow for arrow in arrows] == [True] * (len(boxes) - 1) + [False]
-        color = "e => getComputedStyle(e).color"
-        here = page.locator(".course-map strong").evaluate(color)
-        assert here != page.locator(".course-map a").last.evaluate(color)
+def test_the_course_map_is_a_slim_row(first, width, rows, scheme):
+    page = first
+    page.set_viewport_size({"width": width, "height": 900})
+    follow(page, scheme)
+    steps = page.locator(".course-map li")
+    boxes = [step.bounding_box() for step in steps.all()]
+    assert len({round(box["y"]) for box in boxes}) == rows
+    assert all(box["height"] <= 30 for box in boxes)
+    assert max(box["x"] + box["width"] for box in boxes) <= width
+    arrows = steps.evaluate_all(
+        "all => all.map(e => getComputedStyle(e, '::after').content)"
+    )
+    assert ["→" in arrow for arrow in arrows] == [True] * (len(boxes) - 1) + [False]
+    color = "e => getComputedStyle(e).color"
+    here = page.locator(".course-map strong").evaluate(color)
+    assert here != page.locator(".course-map a").last.evaluate(color)
 
 
 # --- paper --------------------------------------------------------------------------
@@ -318,7 +341,8 @@ OFF_PAPER = (
 
 @pytest.mark.slow
 def test_paper_holds_the_text_and_nothing_else(browser, site, built_book):
-    with Visit(browser, urljoin(site, FIRST), 794, "dark") as (page, _):
+    url = urljoin(site, FIRST)
+    with Visit(browser, url, 794, "dark", formulas=False) as (page, _):
         page.locator("details.hide").first.evaluate("e => e.open = true")
         page.evaluate(
             "addEventListener('beforeprint', () =>"
