@@ -29,6 +29,9 @@ FASHION_MNIST = [
 #: The other tests of a file share a worker and what they set up.
 ALONE = "test_runs_unfilled_then_solved"
 
+#: The files that take the longest.
+LONG = ("test_trained", "test_book_pages", "test_book_witnesses", "test_runs")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: of two workers none has a long file left at the end."""
@@ -40,8 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(item: pytest.Item) -> int:
-    """0 for what runs a notebook, 1 for what else is slow, 2 for the rest."""
-    if item.name.startswith(ALONE):
+    """0 for what takes minutes, 1 for what else is slow, 2 for the rest."""
+    if item.name.startswith(ALONE) or item.path.stem in LONG:
         return 0
     return 1 if item.get_closest_marker("slow") else 2
 
