@@ -359,7 +359,6 @@ IN_TEXT = {
     r"\hat\varepsilon = \sqrt{1 - \bar\alpha_t}\, x_t + \sqrt{\bar\alpha_t}\, v": (
         "an exercise; eps-from-v is compared"
     ),
-    r"n = d": "a case",
     r"f = (a^2 + b^2) / 2": "the exercise's own function",
     r"f(a, b) = ab": "the exercise's own function",
     r"x_{t-1} = g_t x_t + \sigma_t z": "a definition",

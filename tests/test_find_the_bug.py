@@ -383,5 +383,5 @@ def test_each_solution_says_where_such_a_mistake_stood():
     solutions = [text for text in texts if "{solution-start}" in text]
     assert len(solutions) == len(ALL)
     for text in solutions:
-        _, _, source = text.partition("**Where it stood.**")
+        _, _, source = text.partition("**In the wild.**")
         assert re.search(r"`[\w-]+/[\w.-]+`", source)  # owner and name of a repository

@@ -69,7 +69,9 @@ eta = _positive(
 )
 lambda_t = _real("lambda_t", r"\lambda_t", "log of the signal-to-noise ratio at $t$")
 lambda_s = _real("lambda_s", r"\lambda_s", "the same at $s$")
-lambda_r = _real("lambda_r", r"\lambda_r", "the same at $r$, the time of the last step")
+lambda_r = _real(
+    "lambda_r", r"\lambda_r", "the same at $r$, where the previous step began"
+)
 w_t = _positive("w_t", "w_t", "root of the signal-to-noise ratio at $t$")
 w_s = _positive("w_s", "w_s", "the same at $s$")
 scale = _positive("scale", "w", "scale of guidance: 0 is unconditional, 1 conditional")
@@ -138,8 +140,8 @@ x0_hat_y = _real(
 eps_hat_y = _real(
     "eps_hat_y", r"\varepsilon_\theta(x_t, t, y)", "noise, predicted with the label"
 )
-x0_hat_s = _real("x0_hat_s", r"\hat x_\theta(x_s, s)", "the same at $s$")
-x0_hat_r = _real("x0_hat_r", r"\hat x_\theta(x_r, r)", "the guess of the last step")
+x0_hat_s = _real("x0_hat_s", r"\hat x_\theta(x_s, s)", "predicted clean data at $s$")
+x0_hat_r = _real("x0_hat_r", r"\hat x_\theta(x_r, r)", "the guess of the previous step")
 div_x0 = _real(
     "div_x0",
     r"\nabla_{x_t} \cdot \hat x_\theta(x_t, t)",

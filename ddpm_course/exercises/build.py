@@ -745,7 +745,7 @@ _STEP = Exercise(
     difficulty="medium",
     minutes=15,
     reference=train_step,
-    meaning="Algorithm 1 of the DDPM paper, in five lines.",
+    meaning="With B.5 and B.6, this is Algorithm 1 of the DDPM paper.",
     hint="Five things in this order: loss, old gradients away, backward, clip, step.",
     inputs=(_batch(2, seed=1), _batch(3, 1, 2, size=6.0), _batch(1, 2, 3, 3, size=0.5)),
     trial=_run_step,

@@ -208,7 +208,7 @@ _COUNT = Exercise(
     difficulty="medium",
     minutes=15,
     reference=count,
-    meaning="Nearly all of them are in the two convolutions.",
+    meaning="Most of them are in the two convolutions.",
     hint="Go through the layers one by one: two norms, two convolutions, the linear "
     "layer for the time, and the skip. Which of them have biases?",
     inputs=(

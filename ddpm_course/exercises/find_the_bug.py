@@ -371,8 +371,8 @@ def example_sample(denoiser, alpha_bar, x, noise):
 def end_is_noisy(program):
     alpha_bar = torch.linspace(1, 0.01, 11, dtype=torch.float64)
     x, noise = torch.ones(5), torch.ones(10, 5)
-    black = program(lambda x, t: torch.zeros_like(x), alpha_bar, x, noise)
-    return bool(black.abs().max() > 1e-4)
+    image = program(lambda x, t: torch.zeros_like(x), alpha_bar, x, noise)
+    return bool(image.abs().max() > 1e-4)
 
 
 def _chain(
@@ -1203,7 +1203,7 @@ def example_ddim_sample(network, alpha_bar, x):
 def times_disagree(program):
     alpha_bar = torch.linspace(0.95, 0.05, 10, dtype=torch.float64)
 
-    def network(x, t):  # perfect if the only image is black, x_0 = 0
+    def network(x, t):  # perfect if the only image is gray, x_0 = 0
         abar = alpha_bar[t] if t < 10 else torch.zeros(())
         return x / (1 - abar).sqrt()
 
