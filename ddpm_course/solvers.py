@@ -101,8 +101,9 @@ def spaced_times(
     Args:
         schedule: The noise schedule.
         steps: How many steps, in 2 … T.
-        spacing: What is spread evenly from T to 1: "time", "log-snr", or with "karras"
-            the seventh root of σ = √((1 - ᾱ_t) / ᾱ_t), as Karras et al. (2022) do.
+        spacing: What is spread evenly: "time", from T to 0; "log-snr", from T to 1; or
+            with "karras" the seventh root of σ = √((1 - ᾱ_t) / ᾱ_t), from T to 1, as
+            Karras et al. (2022) do.
         sigma_max: Noisier times are passed in the first step, if they aren't spread
             evenly in time. Karras et al. take 80.
 
