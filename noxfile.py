@@ -40,7 +40,7 @@ def tests(session: nox.Session) -> None:
     """Run every test, or pytest with the arguments given after ``--``."""
     session.install(*PINS, "-e", ".[test]")
     parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    runs = [("tests", "-m", "not colab", *parallel)]
+    runs = [("tests", "-m", "not long", *parallel)]
     if NOTEBOOKS:
         runs.append(("--nbval", "book/", *parallel))
     failed = False

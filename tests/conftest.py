@@ -30,7 +30,7 @@ FASHION_MNIST = [
 ALONE = "test_runs_unfilled_then_solved"
 
 #: The files that take the longest.
-LONG = ("test_trained", "test_book_pages", "test_book_witnesses", "test_runs")
+LONG = ("test_book_pages", "test_book_witnesses", "test_runs", "test_trained")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

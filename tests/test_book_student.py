@@ -422,7 +422,7 @@ quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWa
 
 @quiet
 @pytest.mark.slow
-@pytest.mark.colab
+@pytest.mark.long
 @chapters
 def test_runs_unfilled_then_solved(built_book, chapter, tmp_path, monkeypatch):
     """In an empty folder: Run all, then the exercises one after the other."""

@@ -398,6 +398,7 @@ def flipped_entries(equation):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @by_label
 def test_a_flipped_sign_in_the_ledger_is_noticed_by_all(equation, monkeypatch):

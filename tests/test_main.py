@@ -114,6 +114,7 @@ def test_the_network_fits_the_data(shape):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_under_torchrun_train_as_one(tmp_path, monkeypatch):
     monkeypatch.setenv("DDPM_DEVICE", "cpu")  # one GPU would not do for two
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]

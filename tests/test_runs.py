@@ -312,6 +312,7 @@ def test_two_runs_do_not_share_a_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_of_two_processes_with_one_out_one_is_told(tmp_path):
     command = [sys.executable, "-m", "ddpm_course", "train", *FAST]
     command += ["--steps", "2000", "--out", "a.pt"]
@@ -540,6 +541,7 @@ except ValueError as error:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "data", "named"),
     [
@@ -672,6 +674,7 @@ def test_memory_that_runs_out_is_told(monkeypatch, capsys, error, told):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_two_processes_that_are_stopped_save_the_same_step(tmp_path, number):
     """torchrun passes a signal on to all; they must leave the loop together."""
@@ -696,6 +699,7 @@ def test_two_processes_that_are_stopped_save_the_same_step(tmp_path, number):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_processes_of_which_one_has_no_checkpoint_are_refused(tmp_path):
     """Each loads its own file; where folders are not shared they would drift apart."""
     script = tmp_path / "worker.py"

@@ -21,6 +21,7 @@ STEP = partial(ancestral_step, variance="beta_tilde")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_network_for_the_ring_gives_samples_at_the_floor():
     """Energy distance within twice the largest floor, width right to 5 %."""
     generator = seeded()
@@ -40,6 +41,7 @@ def test_a_network_for_the_ring_gives_samples_at_the_floor():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_network_for_digits_gives_all_ten_near_the_floor():
     """Fréchet distance at most 2.0 / 1.3 of the floor, on digits of other writers."""
     seen, held_out = digits()[:1197], digits()[1197:]

@@ -551,6 +551,7 @@ dist.destroy_process_group()
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_give_the_weights_of_one(tmp_path):
     out, script = tmp_path / "weights.pt", tmp_path / "worker.py"
     script.write_text(
