@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(parent):
-    """Let each notebook that nbval collects show its figures and exercises, too."""
+    """Collect notebooks as ``Chapter``, which looks at figures and exercises, too."""
     collected = yield
     if not parent.config.option.nbval:
         return collected

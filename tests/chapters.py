@@ -2,12 +2,13 @@
 
 To run a chapter takes up to a minute, so one run serves all tests. ``book/conftest.py``
 lets nbval collect each notebook as a ``Chapter``: its cells run in an empty folder, as
-in Colab, and after the last one come the figures, the reader who steps back, and the
-exercises, solved one after the other.
+in Colab. After the last one come the figures, in quick chapters the reader who steps
+back, and the exercises, solved one after the other.
 """
 
 import re
 import tempfile
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
 
@@ -18,8 +19,8 @@ from nbformat import NotebookNode
 from nbval.plugin import IPyNbFile
 from rerun import Kernel, code_of, drawn_otherwise, steps_back, strangers
 
-#: The chapters that train nothing: they are run again, cell by cell. `nox -s rerun`
-#: takes the others.
+#: The chapters that are quick enough to be run again here, cell by cell. For the others
+#: there is `nox -s rerun`.
 QUICK = ("01", "02", "03", "04")
 
 
@@ -27,11 +28,12 @@ class Chapter(IPyNbFile):
     """A notebook whose cells run once, for all that is to be seen in it."""
 
     def setup(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
         super().setup()
         self.skip_compare += (KIND,)  # what RECORD adds to the outputs
-        self.folder = tempfile.TemporaryDirectory()
         here = f"import os; os.chdir({self.folder.name!r})"
-        Kernel(self.kernel.kc).run(f"{here}\n{RECORD}")
+        error = Kernel(self.kernel.kc).run(f"{here}\n{RECORD}")
+        assert error is None, error
 
     def teardown(self) -> None:
         super().teardown()
@@ -40,47 +42,64 @@ class Chapter(IPyNbFile):
     def collect(self):
         self.cells = list(super().collect())
         yield from self.cells
-        afterwards = ["figures", "exercises"]
+        yield Afterwards.from_parent(self, name="figures", look=figures)
         if self.path.name.startswith(QUICK):
-            afterwards.insert(1, "reader who steps back")
-        for name in afterwards:
-            yield Afterwards.from_parent(self, name=name)
+            yield Afterwards.from_parent(self, name="steps back", look=steps_taken_back)
+        yield Afterwards.from_parent(self, name="exercises", look=exercises)
 
     def run(self) -> NotebookNode:
         """The notebook with the outputs of this run."""
+        assert not any(cell.options["skip"] for cell in self.cells), "a cell is skipped"
         if any(cell.test_outputs is None for cell in self.cells):
             pytest.skip("needs a run of all cells")
         run = deepcopy(self.nb)
-        code = (cell for cell in run.cells if cell.cell_type == "code")
-        for cell, ran in zip(code, self.cells, strict=True):
+        for (_, cell), ran in zip(code_of(run), self.cells, strict=True):
             cell.outputs = ran.test_outputs
         return run
 
 
 class Afterwards(pytest.Item):
+    """What is looked at after the last cell, while the kernel still runs."""
+
+    def __init__(self, look: Callable, **options):
+        super().__init__(**options)
+        self.look = look
+
     def runtest(self) -> None:
         chapter: Chapter = self.parent
-        run, kernel = chapter.run(), Kernel(chapter.kernel.kc)
-        if self.name == "figures":
-            assert faults(chapter.nb, run) == []
-            assert strangers(chapter.nb, run) == []
-        elif self.name == "exercises":
-            assert all("not attempted yet" in text for text in said(run.cells))
-            answers = solved(run.cells, chapter.nb)
-            for cell in answers:
-                assert kernel.run(cell.source) is None, cell.source
-                cell.outputs = kernel.outputs
-            assert all(": correct" in text for text in said(answers)), said(answers)
-        else:
-            ran = {cell.id: cell.outputs for cell in run.cells if "outputs" in cell}
-            code = code_of(chapter.path)
-            for i, cell in code:
-                assert drawn_otherwise(i, cell, ran[cell.id]) == []
-            assert steps_back(code, kernel) == []
+        self.look(chapter.nb, chapter.run(), Kernel(chapter.kernel.kc))
+
+
+def figures(source: NotebookNode, run: NotebookNode, kernel: Kernel) -> None:
+    wrong = faults(source, run) + strangers(source, run)
+    assert not wrong, wrong
+
+
+def steps_taken_back(source: NotebookNode, run: NotebookNode, kernel: Kernel) -> None:
+    code, wrong = code_of(source), []
+    for (i, stored), (_, ran) in zip(code, code_of(run), strict=True):
+        wrong += drawn_otherwise(i, stored, ran.outputs)
+    wrong += steps_back(code, kernel)
+    assert not wrong, wrong
+
+
+def exercises(source: NotebookNode, run: NotebookNode, kernel: Kernel) -> None:
+    answers = solved(run.cells, source)
+    for cell in answers:
+        assert kernel.run(cell.source) is None, cell.source
+        cell.outputs = kernel.outputs
+    before, after = said(run.cells), said(answers)
+    assert len(before) == len(after) == len(answers) / 2, "a check was not run"
+    assert all("not attempted yet" in text for text in before), before
+    assert all(": correct" in text for text in after), after
 
 
 def solved(cells: list[NotebookNode], source: NotebookNode) -> list[NotebookNode]:
-    """The stubs with the chapter's solutions in them, each with its check."""
+    """The stubs with the chapter's solutions in them, each with its check.
+
+    A check may take a pair: an experiment and a repair. What else a solution shows is
+    left out.
+    """
     solutions = {}
     for cell in source.cells:
         if "exercise-solution" in cell.metadata.get("tags", []):

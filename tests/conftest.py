@@ -29,8 +29,8 @@ FASHION_MNIST = [
 #: The other tests of a file share a worker and what they set up.
 ALONE = "test_runs_unfilled_then_solved"
 
-#: The files that take the longest.
-LONG = ("test_book_pages", "test_book_witnesses", "test_runs", "test_trained")
+#: Files that take minutes, and begin first.
+EARLY = ("test_book_pages", "test_book_witnesses", "test_runs", "test_trained")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _rank(item: pytest.Item) -> int:
     """0 for what takes minutes, 1 for what else is slow, 2 for the rest."""
-    if item.name.startswith(ALONE) or item.path.stem in LONG:
+    if item.name.startswith(ALONE) or item.path.stem in EARLY:
         return 0
     return 1 if item.get_closest_marker("slow") else 2
 

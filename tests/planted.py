@@ -2,11 +2,12 @@
 
 # ruff: noqa: E501
 
-#: The tests that ought to notice each kind, those that are not slow.
+#: For each kind, the files whose tests ought to notice, without those marked long. For
+#: pictures, the changed notebook is run with nbval, too.
 TESTS = {
     "displays": "tests/test_book_displays.py tests/test_book_witnesses.py",
     "sources": "tests/test_book_concordance.py tests/test_book_witnesses.py",
-    "pictures": "tests/test_book_rerun.py tests/test_book_figures.py tests/test_book_reading.py",
+    "pictures": "tests/test_book_figures.py tests/test_book_reading.py",
     "reports": "tests/test_main.py tests/test_metrics.py tests/test_pretrained.py tests/test_runs.py",
     "training": "tests/test_training.py tests/test_runs.py tests/test_main.py",
     "words": "tests/test_exercises.py tests/test_book_displays.py",

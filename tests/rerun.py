@@ -4,7 +4,7 @@ After *Run all*, each cell is run again: alone, and after its two predecessors, 
 time with the names as they were at the end. What it prints may differ; it must not
 fail. (A cell that takes a while runs again once, alone.) On the way, each picture is
 compared with the one that is stored: nbval doesn't. And figures.py looks whether it
-shows what it should.
+shows what it should. (An object that a cell changes in place stays changed.)
 
 ``python tests/rerun.py book/05_unet.ipynb ...`` prints the cells that fail.
 """
@@ -73,17 +73,16 @@ def started() -> Iterator[Kernel]:
         manager.shutdown_kernel(now=True)
 
 
-def code_of(path: Path) -> list[tuple[int, NotebookNode]]:
+def code_of(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     """The code cells, with their places in the notebook."""
-    cells = enumerate(nbformat.read(path, as_version=4).cells)
-    return [(i, cell) for i, cell in cells if cell.cell_type == "code"]
+    return [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
 
 
 def failures(path: Path) -> list[str]:
     """A line for each cell that fails when it is run again, or draws something else."""
-    failed, code = [], code_of(path)
+    failed, code = [], code_of(nbformat.read(path, as_version=4))
     with started() as kernel:
-        kernel.run(RECORD)
+        assert kernel.run(RECORD) is None
         for i, cell in code:
             if error := kernel.run(cell.source):
                 return [f"cell {i}: {error}"]
@@ -94,15 +93,15 @@ def failures(path: Path) -> list[str]:
 
 
 def drawn_otherwise(i: int, cell: NotebookNode, outputs: list[dict]) -> list[str]:
-    """The same for one cell, which may draw another picture than the stored one."""
+    """A line if a cell has drawn another picture than the stored one."""
     difference = apart(pictures_in(cell.outputs), pictures_in(outputs))
     return [f"cell {i} draws another picture: {difference}"] if difference else []
 
 
 def steps_back(code: list[tuple[int, NotebookNode]], kernel: Kernel) -> list[str]:
-    """The same for cells that have all been run, and are run again."""
+    """A line for each cell that fails when it is run again, after all of them."""
     failed, long = [], set()
-    kernel.run(SAVE)
+    assert kernel.run(SAVE) is None
     for k, (i, cell) in enumerate(code):
         began = time.perf_counter()
         if error := kernel.run(cell.source):

@@ -1,6 +1,6 @@
 """Each figure shows what it should; figures.py says what, and drawn.py how it is read.
 
-While the chapters run, test_book_rerun.py and test_book_student.py ask ``fault``.
+While a chapter runs, chapters.py and test_book_student.py ask ``fault``.
 """
 
 import base64

@@ -223,12 +223,13 @@ def test_a_link_shows_what_it_leads_to(second, kind):
 @pytest.mark.slow
 def test_a_preview_is_legible(browser, site):
     url = urljoin(site, SECOND)
-    with Visit(browser, url, 1280, "light", formulas=False) as (page, _):
+    with Visit(browser, url, 1280, "light", formulas=False) as (page, trouble):
         for scheme in ("light", "dark"):
             follow(page, scheme)
             page.locator('article a[href*="glossary.html#term-"]').first.hover()
             page.locator("#preview").wait_for(state="visible")
             assert findings(page, "#preview") == []
+    assert trouble == []
 
 
 @pytest.mark.slow

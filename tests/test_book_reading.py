@@ -133,7 +133,7 @@ def unfolded(page):
 @pytest.mark.slow
 def test_the_reading_mode_unfolds_and_is_remembered(browser, site):
     url = urljoin(site, FIRST)
-    with Visit(browser, url, 1280, "light", formulas=False) as (page, _):
+    with Visit(browser, url, 1280, "light", formulas=False) as (page, trouble):
         total = {kind: n for kind, (_, n) in unfolded(page).items()}
         assert all(total.values())
         assert {kind: n for kind, (n, _) in unfolded(page).items()} == dict.fromkeys(
@@ -155,6 +155,7 @@ def test_the_reading_mode_unfolds_and_is_remembered(browser, site):
         assert not any(n for n, _ in unfolded(page).values())
         page.goto(urljoin(site, "book/glossary.html"))
         assert page.get_by_label("Reading mode").count() == 0
+    assert trouble == []
 
 
 @pytest.mark.slow

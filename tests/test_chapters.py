@@ -5,73 +5,62 @@ import re
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 
 import nbformat
 import pytest
 from helpers import ROOT
-from nbclient import NotebookClient
+from test_book_rerun import CURVES, FIGURE, LINE, UPSIDE_DOWN, ran
 
-CURVES = """import matplotlib.pyplot as plt
-import numpy as np
-u = np.linspace(0.1, 3)
-for color, y, name in [("k", u - 1, "$u - 1$"), ("r", np.log(u), r"$\\log\\,u$")]:
-    plt.plot(u, y, color)
-    plt.text(2, 0, name, color=color)
-plt.show()"""
 STUB = "answer_1_1 = ..."
 CHECK = 'from ddpm_course.exercises import check\ncheck("1.1", answer_1_1)'
 SOLUTION = """import sympy as sp
 from ddpm_course.equations import beta_t
 solution_1_1 = sp.sqrt(1 - beta_t)
 check("1.1", solution_1_1)"""
-
-
 WRONG = SOLUTION.replace("- beta_t", "+ beta_t")
 
 
-def cell(source, *tags, figure=None, like=None):
+def cell(source, *tags, like=None):
+    """A cell as a chapter has it; with the figure and the outputs of another."""
     made = nbformat.v4.new_code_cell(source, execution_count=1)
+    if like:
+        made.metadata, made.outputs = deepcopy(like.metadata), like.outputs
     made.metadata["tags"] = ["nbval-ignore-output", *tags]
-    if figure:
-        made.metadata["mystnb"] = {"figure": {"name": figure}}
-        made.outputs = like
     return made
 
 
-def picture(source):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, kernel_name="python3").execute()
-    return notebook.cells[0].outputs
+def notebooks():
+    """A good one, and some with faults."""
+    stub, check = cell(STUB, "exercise-stub"), cell(CHECK, "exercise-check")
+    right, wrong = (cell(source, "exercise-solution") for source in (SOLUTION, WRONG))
+    figure = ran(CURVES, mystnb=FIGURE)
+    other = ran(LINE, mystnb={"figure": {"name": "fig-without-a-check"}})
+    picture = deepcopy(figure)
+    del picture.metadata["mystnb"]
+    upside_down = cell(UPSIDE_DOWN, like=figure)
+    return {
+        "05_good": [cell(CURVES, like=figure), stub, check, right],
+        "05_bad": [cell('open("beside.txt")'), upside_down, stub, check, wrong],
+        "05_solved": [cell(STUB.replace("...", "0"), "exercise-stub"), check, right],
+        "05_lost": [cell(STUB, "exercise-stub"), cell(CHECK), right],
+        "05_stranger": [cell(CURVES, like=other)],
+        "05_skipped": [cell("x = 1", "nbval-skip"), cell("x = 2")],
+        "01_spoiled": [cell("x = 1"), cell("print(x + 1)"), cell('x = "a symbol"')],
+        "01_picture": [cell(UPSIDE_DOWN, like=picture)],
+    }
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What nbval says of a good notebook and of some with faults."""
+def failures(tmp_path_factory):
+    """What nbval says of the notebooks: in each what fails, and why."""
     folder = tmp_path_factory.mktemp("chapters")
     (folder / "tests").symlink_to(ROOT / "tests")
     (folder / "book").mkdir()
     (folder / "book" / "beside.txt").touch()
     for name in ("pyproject.toml", "book/conftest.py"):
         shutil.copy(ROOT / name, folder / name)
-    stub, check = cell(STUB, "exercise-stub"), cell(CHECK, "exercise-check")
-    figure = {"figure": "fig-elbo-log", "like": picture(CURVES)}
-    notebooks = {
-        "05_good": [
-            cell(CURVES, **figure),
-            *(stub, check, cell(SOLUTION, "exercise-solution")),
-        ],
-        "06_bad": [
-            cell('open("beside.txt")'),
-            cell(CURVES.replace("u, y,", "u, -y,"), **figure),
-            *(stub, check, cell(WRONG, "exercise-solution")),
-        ],
-        "07_solved": [
-            cell(STUB.replace("...", "0"), "exercise-stub"),
-            *(check, cell(SOLUTION, "exercise-solution")),
-        ],
-        "01_steps": [cell("x = 1"), cell("print(x + 1)"), cell('x = "a symbol"')],
-    }
-    for name, cells in notebooks.items():
+    for name, cells in notebooks().items():
         notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": ""}
         nbformat.write(notebook, folder / "book" / f"{name}.ipynb")
@@ -79,38 +68,49 @@ def said(tmp_path_factory):
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider"],
         **{"cwd": folder, "capture_output": True, "text": True},
-        env=os.environ | {"DDPM_STRICT": "0", "DDPM_PROGRESS": ""},
+        env=os.environ | {"DDPM_STRICT": "0", "DDPM_PROGRESS": "", "COLUMNS": "300"},
     )
-    outcome = r"^(PASSED|FAILED) book/(\d+_\w+)\.ipynb::(.+?)(?: - .*)?$"
-    found = re.findall(outcome, done.stdout, re.M)
-    return {(name, what): outcome for outcome, name, what in found}
-
-
-def failed(said, name):
-    return [w for (n, w), outcome in said.items() if n == name and outcome == "FAILED"]
-
-
-@pytest.mark.slow
-def test_a_good_chapter_passes(said):
-    assert failed(said, "05_good") == []
-    assert said["05_good", "figures"] == said["05_good", "exercises"] == "PASSED"
+    line = r"^(PASSED|FAILED) book/(\w+)\.ipynb::(.+?)(?: - (.*))?$"
+    found = {}
+    for outcome, name, what, why in re.findall(line, done.stdout, re.M):
+        failed = found.setdefault(name, {})
+        if outcome == "FAILED":
+            failed[what] = why
+    return found
 
 
 @pytest.mark.slow
-def test_what_lies_beside_the_notebook_is_not_there_in_colab(said):
-    assert said["06_bad", "Cell 0"] == "FAILED"
+def test_a_good_chapter_passes(failures):
+    assert failures["05_good"] == {}
 
 
 @pytest.mark.slow
-def test_a_figure_and_a_solution_that_are_wrong_are_found(said):
-    assert failed(said, "06_bad") == ["Cell 0", "figures", "exercises"]
+def test_a_file_a_figure_and_a_solution_that_are_wrong_are_found(failures):
+    """What lies beside the notebook is not there in Colab."""
+    failed = failures["05_bad"]
+    assert list(failed) == ["Cell 0", "figures", "exercises"]
+    assert "fig-elbo-log" in failed["figures"]
+    assert "1.1: not yet" in failed["exercises"]
 
 
 @pytest.mark.slow
-def test_a_stub_that_holds_an_answer_is_found(said):
-    assert failed(said, "07_solved") == ["exercises"]
+def test_a_stub_that_holds_an_answer_and_a_check_that_is_lost_are_found(failures):
+    assert "1.1: not yet" in failures["05_solved"]["exercises"]
+    assert "a check was not run" in failures["05_lost"]["exercises"]
 
 
 @pytest.mark.slow
-def test_a_cell_that_a_later_one_spoils_is_found(said):
-    assert failed(said, "01_steps") == ["reader who steps back"]
+def test_another_picture_is_found_even_without_a_check_of_its_own(failures):
+    assert "fig-without-a-check" in failures["05_stranger"]["figures"]
+    assert "cell 0 draws another picture" in failures["01_picture"]["steps back"]
+
+
+@pytest.mark.slow
+def test_a_cell_that_is_skipped_hides_nothing(failures):
+    assert "a cell is skipped" in failures["05_skipped"]["figures"]
+
+
+@pytest.mark.slow
+def test_a_cell_that_a_later_one_spoils_is_found(failures):
+    assert list(failures["01_spoiled"]) == ["steps back"]
+    assert "cell 1 alone: TypeError" in failures["01_spoiled"]["steps back"]
