@@ -677,8 +677,8 @@ PLANTED = {
     "words": [
         (
             "book/03_posterior_mean.ipynb",
-            "Return $\\tilde\\beta_t$, a number",
-            "Return $\\beta_t$, a number",
+            "Return $\\tilde\\beta_t$, a single number.",
+            "Return $\\beta_t$, a single number.",
         ),
         (
             "ddpm_course/exercises/chapter_6.py",

@@ -140,21 +140,26 @@ def apart(stored: list[str], drawn: list[str]) -> str | None:
 def strangers(chapter: NotebookNode, run: NotebookNode) -> list[str]:
     """The figures that look less like the stored picture than like another one.
 
-    The others are those of all other figures, and the stored picture turned around.
+    The others are those of all other figures, and the stored picture turned around. A
+    figure that is only stored, or only drawn, is a stranger, too.
     """
-    stored = {}
-    for path in NOTEBOOKS:
-        notebook = nbformat.read(path, as_version=4)
-        stored |= pictures_of(notebook, notebook)
-    stored |= pictures_of(chapter, chapter)
-    found = []
-    for name, now in pictures_of(chapter, run).items():
-        own = stored[name]
-        others = [other for key, other in stored.items() if key != name]
+    stored, drawn = pictures_of(chapter, chapter), pictures_of(chapter, run)
+    known = {k: v for path in NOTEBOOKS for k, v in pictures_stored(path).items()}
+    found = list(stored.keys() ^ drawn.keys())
+    for name in stored.keys() & drawn.keys():
+        own, now = stored[name], drawn[name]
+        others = [other for key, other in (known | stored).items() if key != name]
         others += [own[::-1], own[:, ::-1], own[::-1, ::-1]]
         if distance(now, own) >= min(distance(now, other) for other in others):
             found.append(name)
     return found
+
+
+@cache
+def pictures_stored(path: Path) -> dict[str, np.ndarray]:
+    """The picture of each figure of a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    return pictures_of(notebook, notebook)
 
 
 def pictures_of(chapter: NotebookNode, run: NotebookNode) -> dict[str, np.ndarray]:

@@ -16,8 +16,8 @@ from dataflow import drawn_and_printed
 from drawn import KIND, picture
 from figures import CHECKS, fault, name_of
 from PIL import Image, ImageOps
-from rerun import strangers
-from witnesses import BY_NUMBER, CHAPTERS, PAGES
+from rerun import pictures_stored, strangers
+from witnesses import BY_NUMBER, CHAPTERS, NOTEBOOKS, PAGES
 
 #: The pages whose figures are read back.
 PICTURED = [*CHAPTERS, PAGES["F"]]
@@ -149,3 +149,13 @@ def test_a_stored_picture_of_another_figure_or_turned_around_is_found():
     data[2]["image/png"] = turned(data[2]["image/png"])
     wrong = {"fig-training-uniform", "fig-training-targets", "fig-training-game"}
     assert set(strangers(chapter, run)) == wrong
+    lost = "fig-training-pull"
+    next(cell for cell in run.cells if name_of(cell) == lost).outputs.clear()
+    assert set(strangers(chapter, run)) == {*wrong, lost}
+
+
+def test_every_figure_of_a_chapter_stores_its_picture():
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, as_version=4)
+        names = {name_of(cell) for cell in notebook.cells} - {None}
+        assert names == pictures_stored(path).keys(), path
