@@ -903,6 +903,17 @@ def unet_attention(figure):
 
 
 @shows
+def unet_alike(figure):
+    names, _, (noisy, near, alike, clean) = grid(figure)
+    assert names == ["noisy", "near", "alike", "clean"]
+    assert all(map(is_clothes, clean))
+    for k, truth in enumerate(clean):
+        by = [np.abs(row[k].astype(float) - truth).mean() for row in (noisy, near)]
+        assert np.abs(alike[k].astype(float) - truth).mean() < 0.8 * min(by)
+        assert like(near[k], truth) > like(near[k][::-1], truth)
+
+
+@shows
 def unet_power(figure):
     (ax,) = figure.axes
     assert follows(curve(ax, "attention"), lambda n: 2 * 64 * n**4 / 1e6)
@@ -1041,6 +1052,18 @@ def training_pull(figure):
     assert (top.get_ylabel(), bottom.get_ylabel()) == ("loss", "gradient")
     assert at(noise, 800) > at(noise, 5)
     assert at(noise, 800) > at(pull, 800) and 0.05 < at(noise, 10) < 0.5
+
+
+@shows
+def training_own(figure):
+    (ax,) = figure.axes
+    t, learned = points(curve(ax, "learned"))
+    m = data.digits().double().square().mean().item()
+    bar = make_schedule("cosine").alpha_bar[1:].numpy()
+    best = np.sqrt(bar) * m / (bar * m + 1 - bar)
+    assert equal(t, np.arange(1, 1001)) and equal(points(curve(ax, "best"))[1], best)
+    off = np.abs(learned - best)
+    assert 0 < off.mean() < 0.05 and off[:100].mean() < 0.01 < off[600:].mean()
 
 
 def nearness(images: list[np.ndarray]) -> float:

@@ -52,7 +52,9 @@ class Built:
         shutil.copytree(ROOT, self.checkout, ignore=ignore)
         with tarfile.open(self._run("build_sdist", self.checkout, folder)) as sdist:
             self.sdist = {name.partition("/")[2] for name in sdist.getnames()}
-            sdist.extractall(folder / "source", filter="data")
+            # Python 3.11 before 3.11.4 knows no filter
+            safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            sdist.extractall(folder / "source", **safely)
         (source,) = (folder / "source").iterdir()
         with zipfile.ZipFile(self._run("build_wheel", source, folder)) as wheel:
             self.wheel = set(wheel.namelist())
