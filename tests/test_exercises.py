@@ -12,9 +12,9 @@ import sympy as sp
 import torch
 from accepted_answers import ACCEPTED
 from every_exercise import examine, start_anew
-from witnesses import PAGES, cells
+from witnesses import BY_NUMBER, PAGES, cells
 
-from ddpm_course import parameterization, posterior, schedules
+from ddpm_course import data, parameterization, posterior, schedules
 from ddpm_course.equations import (
     NOTATION,
     abar_prev,
@@ -344,6 +344,63 @@ def test_a_step_for_points_draws_no_images(capsys):
     assert "7.5: correct." in (text := said(capsys))
     assert text.endswith("yours does not take images, tensors (n, C, H, W).")
     assert use("7.5", ACCEPTED["7.5"][1]) is ACCEPTED["7.5"][1]
+
+
+def code_of_cell(chapter, name):
+    """The source of a cell, by its id."""
+    (cell,) = (c for c in cells(BY_NUMBER[chapter], "code") if c.id == name)
+    return cell.source
+
+
+@pytest.mark.parametrize("answer", ACCEPTED["5.4"])
+def test_chapter_5_goes_on_with_any_right_attention(answer):
+    """Pixels that are all alike keep their value."""
+    used = use("5.4", answer)
+    assert (used is answer) == isinstance(answer(*torch.ones(3, 2, 2)), torch.Tensor)
+    names = {"torch": torch, "F": torch.nn.functional, "attend": used}
+    exec(code_of_cell(5, "alike-code"), names)
+    image = torch.full((1, 28, 28), 0.3, dtype=torch.float64)
+    cleaned = names["average_alike"](image, 0.5)
+    assert cleaned.shape == image.shape
+    assert (cleaned - image)[:, 4:-4, 4:-4].abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("answer", ACCEPTED["6.4"])
+def test_chapter_6_goes_on_with_any_right_step(answer, capsys):
+    names = {"torch": torch, "data": data, "cosine": schedules.make_schedule("cosine")}
+    few = code_of_cell(6, "own-step-code").replace("range(400)", "range(3)")
+    exec(few, ours := names | {"train_batch": reference("6.4")})
+    exec(few, theirs := names | {"train_batch": use("6.4", answer)})
+    assert torch.allclose(theirs["theta"], ours["theta"])
+    assert theirs["theta"].numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        (torch.Tensor.numpy, "later cells need a tensor, and yours returns an array"),
+        (
+            torch.Tensor.float,
+            "theta is float64, and your new weights are torch.float32",
+        ),
+        (torch.Tensor.requires_grad_, "still carry a gradient; return theta.detach()"),
+        (lambda theta: theta, None),
+    ],
+)
+def test_a_step_that_can_be_taken_once_is_not_used(form, sentence, capsys):
+    def step(*arguments):
+        return form(reference("6.4")(*arguments))
+
+    assert (use("6.4", step) is step) == (sentence is None)
+    assert "6.4: correct." in (text := said(capsys))
+    assert (sentence or "Going on with your own.") in text
+
+
+@pytest.mark.parametrize("answer", ACCEPTED["9.3"])
+def test_chapter_9_goes_on_with_any_right_guidance(answer):
+    told, untold = torch.ones(2, 1, 1), torch.zeros(2, 1, 1)
+    guided = use("9.3", answer)(told, untold, 3.0, 10, 20, 15)
+    assert torch.equal(guided.clamp(-5, 5), 3 * told)
 
 
 @pytest.mark.parametrize("answer", [..., lambda *a: a[1]])

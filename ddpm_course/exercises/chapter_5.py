@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ddpm_course.exercises.checker import Exercise, Mistake
 from ddpm_course.exercises.inputs import float64, randn
+from ddpm_course.exercises.trouble import no_tensor
 
 # --- 5.1 --------------------------------------------------------------------------
 
@@ -302,6 +303,7 @@ def _attention(
 
 _ATTENTION = Exercise(
     number="5.4",
+    unfit=lambda attend: no_tensor(attend(*randn(3, 2, 2))),
     title="Attention in a few lines",
     difficulty="hard",
     minutes=20,

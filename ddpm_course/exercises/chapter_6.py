@@ -10,6 +10,7 @@ from torch import Tensor
 from ddpm_course.equations import D, M
 from ddpm_course.exercises.checker import Exercise, Mistake
 from ddpm_course.exercises.inputs import float64, randn
+from ddpm_course.exercises.trouble import no_tensor
 
 # --- 6.3 --------------------------------------------------------------------------
 
@@ -121,8 +122,21 @@ def _inputs(times: list[int], d: int, lr: float, T: int = 5) -> tuple:
     return _ALPHA_BAR[: T + 1], theta[: T + 1], x0, torch.tensor(times), eps, lr
 
 
+def _takes_one_step(step: Callable) -> str:
+    """Whether the chapter can take the step again, from the weights it returns."""
+    theta = step(*_inputs([2, 1], 1, 0.5, T=2))
+    if trouble := no_tensor(theta):
+        return trouble
+    if theta.requires_grad:
+        return "your new weights still carry a gradient; return theta.detach()"
+    if theta.dtype != torch.float64:
+        return f"theta is float64, and your new weights are {theta.dtype}"
+    return ""
+
+
 _BATCH_STEP = Exercise(
     number="6.4",
+    unfit=_takes_one_step,
     title="The training algorithm for one batch",
     difficulty="hard",
     minutes=20,

@@ -9,6 +9,7 @@ from torch import Tensor
 from ddpm_course.equations import abar_t, eps_hat, pull, scale, var_1, var_rho
 from ddpm_course.exercises.checker import Exercise, Mistake
 from ddpm_course.exercises.inputs import float64, randn
+from ddpm_course.exercises.trouble import no_tensor
 
 # --- 9.1 --------------------------------------------------------------------------
 
@@ -201,6 +202,7 @@ def _pair(w: float, first: int, last: int, t: int, *shape: int) -> tuple:
 
 _INTERVAL = Exercise(
     number="9.3",
+    unfit=lambda guide: no_tensor(guide(*_pair(2.0, 1, 9, 5, 1, 1))),
     title="Guidance in an interval",
     difficulty="medium",
     minutes=15,
