@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ddpm_course.exercises.checker import Exercise, Mistake
-from ddpm_course.exercises.inputs import float64, randn
-from ddpm_course.exercises.trouble import no_tensor
+from ddpm_course.exercises.inputs import float64, no_tensor, randn
 
 # --- 5.1 --------------------------------------------------------------------------
 

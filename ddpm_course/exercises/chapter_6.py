@@ -9,8 +9,7 @@ from torch import Tensor
 
 from ddpm_course.equations import D, M
 from ddpm_course.exercises.checker import Exercise, Mistake
-from ddpm_course.exercises.inputs import float64, randn
-from ddpm_course.exercises.trouble import no_tensor
+from ddpm_course.exercises.inputs import float64, no_tensor, randn
 
 # --- 6.3 --------------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from ddpm_course.equations import abar_t, eps_hat, pull, scale, var_1, var_rho
 from ddpm_course.exercises.checker import Exercise, Mistake
-from ddpm_course.exercises.inputs import float64, randn
-from ddpm_course.exercises.trouble import no_tensor
+from ddpm_course.exercises.inputs import float64, no_tensor, randn
 
 # --- 9.1 --------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import sympy as sp
-from torch import Tensor
 
 
 class Trouble(Exception):
@@ -33,10 +32,3 @@ def a(answer: Any) -> str:
         type(answer).__name__, type(answer).__name__
     )
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def no_tensor(result: Any) -> str:
-    """Why later cells can't go on with a result, or "" if it is a tensor."""
-    if isinstance(result, Tensor):
-        return ""
-    return f"later cells need a tensor, and yours returns {a(result)}"
