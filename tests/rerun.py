@@ -141,11 +141,11 @@ def strangers(chapter: NotebookNode, run: NotebookNode) -> list[str]:
     """The figures that look less like the stored picture than like another one.
 
     The others are those of all other figures, and the stored picture turned around. A
-    figure that is only stored, or only drawn, is a stranger, too.
+    cell that only stores a picture, or only draws one, is a stranger, too.
     """
     stored, drawn = pictures_of(chapter, chapter), pictures_of(chapter, run)
     known = {k: v for path in NOTEBOOKS for k, v in pictures_stored(path).items()}
-    found = list(stored.keys() ^ drawn.keys())
+    found = [k for k in drawn_in(chapter, run) if (k in stored) != (k in drawn)]
     for name in stored.keys() & drawn.keys():
         own, now = stored[name], drawn[name]
         others = [other for key, other in (known | stored).items() if key != name]
