@@ -18,15 +18,15 @@ from torch.nn import functional as F
 from ddpm_course.exercises import chapter_5
 from ddpm_course.exercises.chance import seeded, states
 from ddpm_course.exercises.checker import Exercise, Mistake
-from ddpm_course.exercises.inputs import float64, randn
+from ddpm_course.exercises.inputs import float64, no_tensor, randn
 from ddpm_course.exercises.trouble import Trouble, a
 
 
 def _tensor(result: Any) -> Any:
     """What a piece returned. Raises Trouble unless later pieces can go on with it."""
-    if result is ... or result is None or isinstance(result, Tensor):
+    if result is ... or result is None or not (why := no_tensor(result)):
         return result
-    raise Trouble(f"your function returns {a(result)}: later pieces need a tensor.")
+    raise Trouble(f"{why}.")
 
 
 def _from_rng(call: Callable[[], Any]) -> Any:
